@@ -1,0 +1,38 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// CommandType names a line of the command socket, master to worker.
+type CommandType string
+
+const (
+	CommandDrain  CommandType = "drain"  // stop accepting, finish requests, leave
+	CommandStop   CommandType = "stop"   // leave now
+	CommandReopen CommandType = "reopen" // stdout and stderr come as two descriptors (SCM_RIGHTS); put them on 1 and 2
+)
+
+// Command is one line of the command socket.
+type Command struct {
+	Type CommandType `json:"type"`
+}
+
+// ParseCommand reads one line, without its newline.
+func ParseCommand(line []byte) (Command, error) {
+	var c Command
+	if err := json.Unmarshal(line, &c); err != nil {
+		return Command{}, fmt.Errorf("command line: %w", err)
+	}
+	return c, nil
+}
+
+// Append adds c as one line, newline included, to buf.
+func (c Command) Append(buf []byte) []byte {
+	line, err := json.Marshal(c)
+	if err != nil {
+		panic("wire: a Command always encodes: " + err.Error())
+	}
+	return append(append(buf, line...), '\n')
+}

@@ -1,0 +1,51 @@
+package wire
+
+import "time"
+
+// Protocol is the version of the conversation, in EnvProtocol.
+const Protocol = "1"
+
+// The environment of a worker. The Go side unsets all of these after reading
+// them, so that programs the app starts do not take themselves for workers.
+const (
+	EnvProtocol   = "FUGUE_PROTOCOL"   // always Protocol
+	EnvWorkerID   = "FUGUE_WORKER_ID"  // the slot, 1…N, stable across successors
+	EnvGeneration = "FUGUE_GENERATION" // grows by one with each reload
+	EnvPipeFD     = "FUGUE_PIPE_FD"    // write end of the heartbeat pipe, O_NONBLOCK
+	EnvCommandFD  = "FUGUE_COMMAND_FD" // stream socket: commands in, EOF when the master is gone
+	EnvSettings   = "FUGUE_SETTINGS"   // Settings as JSON
+
+	EnvListenFDs   = "LISTEN_FDS"     // number of listeners, from descriptor 3 (sd_listen_fds(3))
+	EnvListenNames = "LISTEN_FDNAMES" // their names, colon-separated
+	EnvListenPID   = "LISTEN_PID"     // the process they are meant for
+)
+
+// FirstListener is the descriptor of the first inherited listener
+// (SD_LISTEN_FDS_START in sd_listen_fds(3)).
+const FirstListener = 3
+
+// WorkerEnv lists every variable that belongs to one worker alone: removed from
+// what a worker inherits of the master, and from what the app's own children
+// inherit of the worker.
+var WorkerEnv = []string{
+	EnvProtocol, EnvWorkerID, EnvGeneration, EnvPipeFD, EnvCommandFD, EnvSettings,
+	EnvListenFDs, EnvListenNames, EnvListenPID,
+}
+
+// Settings is what the worker's side needs of unicorn.toml. It holds no secret:
+// environ(7) of a process can be read by its user.
+type Settings struct {
+	BeatEvery   time.Duration `json:"beat_every"`          // time between two beats
+	DrainLimit  time.Duration `json:"worker_kill_timeout"` // longest drain when no master is there to end it
+	ControlPath string        `json:"control_path,omitempty"`
+	Verbose     bool          `json:"verbose,omitempty"`
+	HTTP        HTTP          `json:"http"`
+}
+
+// HTTP are the limits of the `[http]` table; zero is off.
+type HTTP struct {
+	ReadHeaderTimeout time.Duration `json:"read_header_timeout"`
+	IdleTimeout       time.Duration `json:"idle_timeout"`
+	Linger            time.Duration `json:"linger"` // what an idle connection still gets when draining
+	MaxHeaderBytes    int           `json:"max_header_bytes"`
+}
