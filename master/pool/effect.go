@@ -1,0 +1,36 @@
+package pool
+
+import "time"
+
+// Do names what an Effect asks for. Effects are imperative; the last group only
+// tells the log what changed.
+type Do int
+
+const (
+	Spawn Do = iota // start a worker for Slot, answer with Spawned or SpawnFailed
+	Drain           // ask PID to stop accepting, finish and leave
+	Stop            // ask PID to leave now
+	Abort           // SIGABRT: the Go runtime prints every goroutine
+	Kill            // SIGKILL
+	Exit            // all are gone: leave with Code, for the reason Why
+
+	TellReady   // PID became ready, After its start
+	TellGone    // PID is gone, Why
+	TellBackoff // Slot waits After before its next start, Why
+)
+
+var doNames = [...]string{"spawn", "drain", "stop", "abort", "kill", "exit", "ready", "gone", "backoff"}
+
+func (d Do) String() string { return doNames[d] }
+
+// Effect is one thing to be done about one worker.
+type Effect struct {
+	Do    Do
+	Slot  int
+	PID   int
+	Gen   int
+	Code  int
+	After time.Duration
+	Cause Cause
+	Why   string
+}

@@ -1,0 +1,44 @@
+package pool
+
+// Kind says what an Event reports. Events are past: they have happened, whether
+// the pool likes it or not.
+type Kind int
+
+const (
+	Ticked       Kind = iota // the time that Deadline named has come
+	Spawned                  // Slot: the process runs as PID
+	SpawnFailed              // Slot: no process could be made, Why
+	HelloSaid                // PID will say when it is ready
+	ReadySaid                // PID accepts connections
+	BeatHeard                // PID is alive; Beat has its numbers
+	DrainingSaid             // PID leaves of its own accord
+	Exited                   // PID is gone, with Code or by Signal
+	ScaleAsked               // N workers are wished for
+	StopAsked                // all must leave; Quick: without finishing requests
+)
+
+var kindNames = [...]string{"tick", "spawned", "spawn-failed", "hello", "ready", "beat", "draining", "exited", "scale", "stop"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// Event is one thing that happened. The fields that a kind does not name are
+// zero.
+type Event struct {
+	Kind   Kind
+	Slot   int
+	PID    int
+	N      int
+	Quick  bool
+	Code   int // exit status, when Signal is 0
+	Signal int // the signal that ended it
+	Why    string
+	Beat   Beat
+}
+
+// Beat is what a worker last said of itself. It is shown, never believed.
+type Beat struct {
+	InFlight    int64
+	OldestMS    int64
+	Connections int64
+	Requests    uint64
+}

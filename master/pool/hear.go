@@ -1,0 +1,120 @@
+package pool
+
+import (
+	"fmt"
+	"time"
+)
+
+func (p *Pool) beatHeard(now time.Duration, ev Event) {
+	w := p.byPID[ev.PID]
+	if w == nil {
+		return // it exited first
+	}
+	w.heard, w.beats, w.beat = now, true, ev.Beat
+	w.suspected = 0
+}
+
+func (p *Pool) onHello(ev Event) {
+	if w := p.byPID[ev.PID]; w != nil {
+		w.greets = true
+	}
+}
+
+func (p *Pool) onReady(now time.Duration, ev Event) {
+	if w := p.byPID[ev.PID]; w != nil && w.phase == Starting {
+		p.becomeReady(now, w)
+	}
+}
+
+func (p *Pool) becomeReady(now time.Duration, w *worker) {
+	w.enter(Ready, now)
+	w.heard = now
+	p.everReady = true
+	e := about(TellReady, w)
+	e.After = now - w.started
+	p.do(e)
+}
+
+func (p *Pool) onDraining(now time.Duration, ev Event) {
+	w := p.byPID[ev.PID]
+	if w == nil || !w.serves() {
+		return
+	}
+	w.cause, w.why = Quit, "it was told to leave by a signal"
+	w.enter(Draining, now)
+	w.killAt = now + p.limits.Drain
+}
+
+func (p *Pool) onSpawned(now time.Duration, ev Event) {
+	w := p.pending(ev.Slot)
+	if w == nil {
+		return
+	}
+	w.pid, w.heard = ev.PID, now
+	p.byPID[ev.PID] = w
+	p.spawned++
+	p.slot(ev.Slot).spawns++
+}
+
+func (p *Pool) onSpawnFailed(now time.Duration, ev Event) {
+	if w := p.pending(ev.Slot); w != nil {
+		p.remove(w)
+		p.startFailed(now, w.slot, ev.Why)
+	}
+}
+
+// pending finds the worker of a slot that was asked for and has no process yet.
+func (p *Pool) pending(slot int) *worker {
+	for _, w := range p.workers {
+		if w.slot == slot && w.pid == 0 {
+			return w
+		}
+	}
+	return nil
+}
+
+func (p *Pool) onExited(now time.Duration, ev Event) {
+	w := p.byPID[ev.PID]
+	if w == nil {
+		return
+	}
+	p.remove(w)
+	unasked := w.cause == None
+	if unasked {
+		w.cause = Crash
+		w.why = exitText(ev)
+	}
+	if unasked && w.phase == Starting {
+		w.cause = Boot
+		w.why = exitText(ev) + " before it was ready"
+	}
+	p.exits[w.cause]++
+	p.do(about(TellGone, w))
+	if unasked {
+		p.ended(now, w, ev)
+	}
+}
+
+// ended decides how soon the successor of a worker that nobody told to leave
+// may start: at once, unless workers of this slot keep failing.
+func (p *Pool) ended(now time.Duration, w *worker, ev Event) {
+	s := p.slot(w.slot)
+	switch {
+	case w.phase == Starting:
+		p.startFailed(now, w.slot, w.why)
+	case now-w.since < shortLife && !fromOutside(ev.Signal):
+		p.backOff(now, w.slot, fmt.Sprintf("%s within %s of being ready", exitText(ev), shortLife))
+	default:
+		s.failures = 0
+	}
+}
+
+func exitText(ev Event) string {
+	if ev.Why != "" {
+		return ev.Why
+	}
+	if ev.Signal != 0 {
+		return fmt.Sprintf("ended by signal %d", ev.Signal)
+	}
+	return fmt.Sprintf("exited with status %d", ev.Code)
+}

@@ -1,0 +1,137 @@
+package pool
+
+import "time"
+
+// MaxWorkers is the largest wish that is taken; more is a typing error.
+const MaxWorkers = 1024
+
+// Limits are the settings that the pool goes by.
+type Limits struct {
+	Workers int           // the wish at the start
+	Surge   int           // processes beyond the wish, at least 1
+	Boot    time.Duration // longest from Spawn to ready
+	Silence time.Duration // longest without a beat, for those that beat; 0 = not judged
+	Drain   time.Duration // longest a drain may take
+	Alive   time.Duration // a worker that has not said hello is ready after this; 0 = only its word counts
+}
+
+const (
+	abortGrace  = time.Second            // from Abort to Kill: time to print the stacks
+	quickGrace  = 2 * time.Second        // from Stop to Kill
+	secondLook  = 100 * time.Millisecond // from the first suspicion of silence to Abort
+	unkillable  = 5 * time.Second        // from Kill until a stop no longer waits for the exit
+	firstTries  = 3                      // failed starts in a row before the first ready one that end the master
+	sleepMargin = 250 * time.Millisecond // a wake-up later than this was our own sleep, not theirs
+)
+
+// Pool is the state of all workers. The zero Pool is not usable; see New.
+type Pool struct {
+	limits  Limits
+	wish    int
+	gen     int
+	slots   []slot // slots[0] is slot 1
+	workers []*worker
+	byPID   map[int]*worker
+
+	everReady bool // a worker of this master has been ready once
+	failures  int  // failed starts in a row, all slots, before everReady
+	stopping  bool
+	exited    bool // Exit has been returned; nothing happens any more
+	exitCode  int
+	exitWhy   string
+
+	last     time.Duration // time of the last step
+	looked   time.Duration // time of the last step that converged; a beat does not
+	promised time.Duration // what Deadline last said
+
+	spawned uint64
+	exits   [causes]uint64
+	effects []Effect
+}
+
+// New returns a pool that has started nothing yet; the first step does.
+func New(l Limits) *Pool {
+	return &Pool{limits: l, wish: l.Workers, gen: 1, byPID: map[int]*worker{}}
+}
+
+// Step takes one event and returns what is to be done, in this order. The
+// result is valid until the next Step. now never goes back.
+func (p *Pool) Step(now time.Duration, ev Event) []Effect {
+	p.effects = p.effects[:0]
+	if p.exited {
+		return nil
+	}
+	p.forgive(now)
+	p.last = now
+	if ev.Kind == BeatHeard {
+		p.beatHeard(now, ev)
+		return nil
+	}
+	p.take(now, ev)
+	p.looked = now
+	p.converge(now)
+	return p.effects
+}
+
+func (p *Pool) take(now time.Duration, ev Event) {
+	switch ev.Kind {
+	case Ticked:
+		p.judge(now)
+	case Spawned:
+		p.onSpawned(now, ev)
+	case SpawnFailed:
+		p.onSpawnFailed(now, ev)
+	case HelloSaid:
+		p.onHello(ev)
+	case ReadySaid:
+		p.onReady(now, ev)
+	case DrainingSaid:
+		p.onDraining(now, ev)
+	case Exited:
+		p.onExited(now, ev)
+	case ScaleAsked:
+		p.wish = min(max(ev.N, 0), MaxWorkers)
+	case StopAsked:
+		p.onStop(now, ev)
+	}
+}
+
+// forgive restarts no clock and skips no deadline; it moves all of them on by
+// the time that the master itself was stopped, suspended or starved, which it
+// knows from waking later than it meant to. Without this a master that gets
+// SIGCONT would find every worker silent and kill them all.
+func (p *Pool) forgive(now time.Duration) {
+	if p.promised == 0 || now <= p.promised+sleepMargin {
+		return
+	}
+	gap := now - p.last
+	for _, w := range p.workers {
+		w.shift(gap)
+	}
+	p.promised = 0
+}
+
+func (p *Pool) do(e Effect) { p.effects = append(p.effects, e) }
+
+// about makes an effect that concerns w.
+func about(d Do, w *worker) Effect {
+	return Effect{Do: d, Slot: w.slot, PID: w.pid, Gen: w.gen, Cause: w.cause, Why: w.why}
+}
+
+// slot returns the state of slot number n, which may be new.
+func (p *Pool) slot(n int) *slot {
+	for len(p.slots) < n {
+		p.slots = append(p.slots, slot{})
+	}
+	return &p.slots[n-1]
+}
+
+func (p *Pool) remove(w *worker) {
+	delete(p.byPID, w.pid)
+	for i, x := range p.workers {
+		if x == w {
+			p.workers = append(p.workers[:i], p.workers[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package pool
+
+import "time"
+
+// Status is a copy of what the pool knows, for people and for tests.
+type Status struct {
+	Wanted     int
+	Generation int
+	EverReady  bool
+	Stopping   bool
+	Workers    []WorkerStatus // by slot, the oldest process of a slot first
+	Spawned    uint64
+	Exits      map[string]uint64 // by cause
+}
+
+// WorkerStatus is one process.
+type WorkerStatus struct {
+	Slot, PID, Gen int
+	Phase          Phase
+	Started        time.Duration
+	Restarts       int // processes this slot has had before
+	Beat           Beat
+}
+
+// Wish is the number of workers that are wished for.
+func (p *Pool) Wish() int { return p.wish }
+
+// Ready counts the workers that are ready.
+func (p *Pool) Ready() int {
+	n := 0
+	for _, w := range p.workers {
+		if w.phase == Ready {
+			n++
+		}
+	}
+	return n
+}
+
+// Status copies the state. It allocates; it is meant for a request, not for
+// each step.
+func (p *Pool) Status() Status {
+	s := Status{Wanted: p.wish, Generation: p.gen, EverReady: p.everReady, Stopping: p.stopping,
+		Spawned: p.spawned, Exits: map[string]uint64{}}
+	for c := Crash; c < causes; c++ {
+		s.Exits[c.String()] = p.exits[c]
+	}
+	for n := 1; n <= len(p.slots); n++ {
+		for _, w := range p.workers {
+			if w.slot == n && w.pid != 0 {
+				s.Workers = append(s.Workers, p.workerStatus(w))
+			}
+		}
+	}
+	return s
+}
+
+func (p *Pool) workerStatus(w *worker) WorkerStatus {
+	return WorkerStatus{Slot: w.slot, PID: w.pid, Gen: w.gen, Phase: w.phase, Started: w.started,
+		Restarts: max(p.slots[w.slot-1].spawns-1, 0), Beat: w.beat}
+}

@@ -1,0 +1,76 @@
+package pool
+
+import "time"
+
+// Phase is where a worker is in its life.
+type Phase int
+
+const (
+	Starting Phase = iota // spawned; becomes ready, or is killed at the boot limit
+	Ready                 // accepting; its beats are judged
+	Draining              // told to leave; killed at its limit
+	Killed                // only its exit is awaited
+)
+
+var phaseNames = [...]string{"starting", "ready", "draining", "killed"}
+
+func (p Phase) String() string { return phaseNames[p] }
+
+// Cause says why a worker left; it is the key of the exit counters.
+type Cause int
+
+const (
+	None   Cause = iota // it has not been told to leave
+	Crash               // it ended without being told to
+	Silent              // it did not beat in time
+	Boot                // it did not become ready
+	Scale               // fewer workers are wished for
+	Quit                // it left of its own accord, or everything stops
+
+	causes
+)
+
+var causeNames = [...]string{"", "crash", "silent", "boot", "scale", "stop"}
+
+func (c Cause) String() string { return causeNames[c] }
+
+// worker is one process, from the wish to spawn it until its exit is taken.
+type worker struct {
+	slot    int
+	pid     int // 0 until Spawned
+	gen     int
+	phase   Phase
+	started time.Duration
+	since   time.Duration // when phase was entered
+	heard   time.Duration // last word from it
+	killAt  time.Duration // when Kill is due; never when 0
+	greets  bool          // it said hello: only its own word makes it ready
+	beats   bool          // it has beaten: its silence is judged
+	cause   Cause
+	why     string
+	beat    Beat
+
+	suspected time.Duration // when it was first found silent; 0 = it is not
+}
+
+func (w *worker) enter(p Phase, now time.Duration) { w.phase, w.since = p, now }
+
+// serves says whether w fills its slot: it accepts connections or is about to.
+func (w *worker) serves() bool { return w.phase == Starting || w.phase == Ready }
+
+// shift moves w's clocks on by the time the master itself was not there.
+func (w *worker) shift(gap time.Duration) {
+	w.since += gap
+	w.heard += gap
+	w.suspected = 0
+	if w.killAt != 0 {
+		w.killAt += gap
+	}
+}
+
+// slot is a worker's place and its id, which successors inherit.
+type slot struct {
+	failures  int           // starts in a row that came to nothing
+	notBefore time.Duration // no start before
+	spawns    int
+}
