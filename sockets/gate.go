@@ -1,0 +1,138 @@
+package sockets
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Gate is a listener that can stop accepting without telling its server.
+//
+// A server takes an error of Accept as the end, and its own way of stopping
+// (http.Server.Shutdown) drops requests that it has just read. So a worker that
+// leaves shuts the gate first: connections go to the other workers, Accept
+// waits, and the server goes on answering what it has until Close.
+//
+// All methods may be called from any goroutine, any number of times. A Gate
+// never unlinks the path of a Unix socket: that is for the master alone.
+type Gate struct {
+	ln     net.Listener
+	shut   chan struct{} // closed by Shut: no new connections
+	closed chan struct{} // closed by Close: Accept returns
+	parked chan struct{} // closed when an Accept waits behind the shut gate
+	quiet  chan struct{} // closed when the gate is shut and nothing is held
+
+	// held counts the calls of Accept that are under way and the connections of
+	// Counting that are open; one number, so that no connection is overlooked
+	// while it passes from the one to the other.
+	held atomic.Int64
+	open atomic.Int64 // connections of Counting that are open
+
+	shutOnce, closeOnce, parkOnce, quietOnce sync.Once
+}
+
+// NewGate returns an open gate in front of ln, which it owns from now on.
+func NewGate(ln net.Listener) *Gate {
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	return &Gate{
+		ln:     ln,
+		shut:   make(chan struct{}),
+		closed: make(chan struct{}),
+		parked: make(chan struct{}),
+		quiet:  make(chan struct{}),
+	}
+}
+
+// Accept waits for the next connection, and once the gate is shut for Close; it
+// then returns net.ErrClosed. A connection that was accepted just as the gate
+// shut is returned, never dropped. Connections are those of the listener,
+// unwrapped; the caller counts them.
+func (g *Gate) Accept() (net.Conn, error) {
+	c, err := g.accept()
+	if err != nil {
+		return nil, err
+	}
+	g.release()
+	return c, nil
+}
+
+// accept returns a connection that is held until release is called.
+func (g *Gate) accept() (net.Conn, error) {
+	g.held.Add(1) // before the look at shut, or a connection could come after quiet
+	if !isClosed(g.shut) {
+		c, err := g.ln.Accept()
+		if err == nil {
+			return c, nil
+		}
+		if !isClosed(g.shut) {
+			g.release()
+			return nil, err
+		}
+	}
+	g.release()
+	return nil, g.park()
+}
+
+func (g *Gate) park() error {
+	g.parkOnce.Do(func() { close(g.parked) })
+	<-g.closed
+	return net.ErrClosed
+}
+
+func (g *Gate) release() {
+	if g.held.Add(-1) == 0 && isClosed(g.shut) {
+		g.quietOnce.Do(func() { close(g.quiet) })
+	}
+}
+
+// Shut lets no more connections in and closes this process's descriptor of the
+// socket; the master and the other workers hold theirs, so what is in the
+// kernel's queue stays there for them. When it returns nothing more is accepted.
+func (g *Gate) Shut() {
+	g.shutOnce.Do(func() {
+		g.held.Add(1) // keeps quiet open until the descriptor is closed
+		close(g.shut)
+		// The deadline wakes a waiting Accept. Close alone would do for a
+		// descriptor that is non-blocking; the deadline asks for less.
+		if d, ok := g.ln.(interface{ SetDeadline(time.Time) error }); ok {
+			d.SetDeadline(time.Unix(1, 0))
+		}
+		g.ln.Close()
+		g.release()
+	})
+}
+
+// Close shuts the gate and lets a waiting Accept return net.ErrClosed. It never
+// fails.
+func (g *Gate) Close() error {
+	g.Shut()
+	g.closeOnce.Do(func() { close(g.closed) })
+	return nil
+}
+
+// Addr is the address of the listener.
+func (g *Gate) Addr() net.Addr { return g.ln.Addr() }
+
+// Parked is closed when the gate is shut and a call of Accept waits behind it.
+// For a server that accepts in one goroutine this proves that it has taken
+// charge of each connection it was given.
+func (g *Gate) Parked() <-chan struct{} { return g.parked }
+
+// Quiet is closed when the gate is shut, no call of Accept is under way, and
+// each connection of Counting has been closed.
+func (g *Gate) Quiet() <-chan struct{} { return g.quiet }
+
+// Open is the number of connections of Counting that are open.
+func (g *Gate) Open() int64 { return g.open.Load() }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
