@@ -107,8 +107,11 @@ func TestHelperNoDescriptorsLeft(t *testing.T) {
 		t.Skip("runs in a process of its own, see TestNoDescriptorsLeftIs503")
 	}
 	h := handlerFor(t, root)
-	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: 3}))
+	var usual syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &usual))
+	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: usual.Max}))
 	got := get(h, "/poem.txt")
+	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &usual)) // go test -cover writes files at exit
 	if got.Code != 503 || got.Header().Get("Retry-After") != "1" || got.Body.String() != "503 Service Unavailable\n" {
 		t.Errorf("%d %v %q", got.Code, got.Header(), got.Body)
 	}
