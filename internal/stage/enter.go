@@ -1,0 +1,101 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"github.com/fugue-http/fugue/internal/wire"
+)
+
+// failedStatus is what a child exits with when it could not become the app,
+// as a shell does for a command that cannot be run.
+const failedStatus = 127
+
+// Enter carries out the order in the environment and becomes the app. It
+// returns only if there is no order.
+func Enter() {
+	if os.Getenv(Env) == "" {
+		return
+	}
+	// What follows acts on this thread, which exec makes the app's first one.
+	runtime.LockOSThread()
+	err := become()
+	fmt.Fprintln(os.Stderr, "fugue:", err)
+	report(err)
+	os.Exit(failedStatus)
+}
+
+// become prepares the process and execs; it returns only on an error.
+func become() error {
+	order, err := readOrder()
+	if err != nil {
+		return err
+	}
+	self, err := openSelf(order)
+	if err != nil {
+		return err
+	}
+	if err := prepare(order); err != nil {
+		return err
+	}
+	env := append(Without(os.Environ(), Env, wire.EnvListenPID), wire.EnvListenPID+"="+strconv.Itoa(os.Getpid()))
+	if self >= 0 {
+		return execSelf(self, order.Argv, env)
+	}
+	return execApp(order, env)
+}
+
+func execApp(order Order, env []string) error {
+	path, err := exec.LookPath(order.Argv[0])
+	if err != nil {
+		return fmt.Errorf("%s: %w%s", order.Argv[0], cause(err), order.as())
+	}
+	err = syscall.Exec(path, order.Argv, env)
+	return fmt.Errorf("exec %s: %w%s%s", path, err, hint(err), order.as())
+}
+
+// cause strips what exec.Error repeats.
+func cause(err error) error {
+	var e *exec.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+func hint(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return " (a script needs a first line such as #!/bin/sh; a program must be built for this machine)"
+	case errors.Is(err, syscall.ETXTBSY):
+		return " (the file is being written)"
+	case errors.Is(err, syscall.ENOENT):
+		return " (or the interpreter it names does not exist)"
+	case errors.Is(err, syscall.EAGAIN):
+		return " (the user's limit of processes, ulimit -u, is reached)"
+	}
+	return ""
+}
+
+// as names the user in a message, since rights are what fails most.
+func (o Order) as() string {
+	if o.User == nil {
+		return ""
+	}
+	return " (as " + o.User.Name + ")"
+}
+
+// report tells the master why there will be no worker. The pipe never blocks.
+func report(err error) {
+	fd, bad := strconv.Atoi(os.Getenv(wire.EnvPipeFD))
+	if bad != nil || fd < wire.FirstListener {
+		return
+	}
+	line := wire.Message{Type: wire.Failed, Reason: err.Error()}.Append(nil)
+	_, _ = syscall.Write(fd, line) // the reason is on stderr as well
+}

@@ -1,0 +1,29 @@
+package master
+
+import "github.com/fugue-http/fugue/internal/config"
+
+// Options is all that a master needs to know.
+type Options struct {
+	// Config is the validated file with the flags applied.
+	Config *config.Config
+
+	// Version is shown in status.
+	Version string
+
+	// App is what the workers run.
+	App App
+
+	// Started, if not nil, is called once, in a goroutine of its own, when the
+	// first generation is ready.
+	Started func()
+}
+
+// App is the program of the workers.
+type App struct {
+	// Argv is the program and its arguments.
+	Argv []string
+
+	// Self says that the program is the running binary itself (the built-in
+	// apps, and programs that use package fugue); Argv[0] is only its name then.
+	Self bool
+}
