@@ -9,34 +9,39 @@ import (
 // its default and the sentence that the example file and the docs show. A field
 // without a default tag is unset (zero) unless the file says otherwise.
 //
+// The other tags: kind says what a string means, choice lists the words allowed,
+// min and max bound a number (min is 0 without the tag), zero:"off" allows 0
+// below min, and sample is what the example file shows for a key without a
+// default.
+//
 // Paths in a loaded Config are absolute. A Config is not changed after loading;
 // it may be read concurrently.
 type Config struct {
-	Listen    []string   `toml:"listen" default:"127.0.0.1:8080" doc:"where to listen, one or a list: host:port, :port, unix:/path, unix:@abstract, systemd:NAME"`
+	Listen    []string   `toml:"listen" kind:"address" default:"127.0.0.1:8080" doc:"where to listen, one or a list: host:port, :port, unix:/path, unix:@abstract, systemd:NAME"`
 	Listeners []Listener `toml:"listener" doc:"the same with options, one table for each"`
 
-	Workers           int           `toml:"workers" default:"0" doc:"how many workers; 0 = one per CPU the process may use, at least 2"`
-	HeartbeatTimeout  time.Duration `toml:"heartbeat_timeout" default:"10s" doc:"longest a worker may be silent before it is aborted"`
-	BootTimeout       time.Duration `toml:"boot_timeout" default:"60s" doc:"longest from a worker's start until it is ready"`
-	WorkerKillTimeout time.Duration `toml:"worker_kill_timeout" default:"30s" doc:"longest a worker may take to finish its requests when it is told to leave"`
-	MaxSurge          int           `toml:"max_surge" default:"0" doc:"how many processes there may be beyond workers while some are replaced; 0 = a quarter of the workers, at least 1"`
+	Workers           int           `toml:"workers" default:"0" max:"1024" doc:"how many workers; 0 = one per CPU the process may use, at least 2"`
+	HeartbeatTimeout  time.Duration `toml:"heartbeat_timeout" default:"10s" min:"100ms" zero:"off" doc:"longest a worker may be silent before it is aborted; \"0s\" is off"`
+	BootTimeout       time.Duration `toml:"boot_timeout" default:"60s" min:"1ms" doc:"longest from a worker's start until it is ready"`
+	WorkerKillTimeout time.Duration `toml:"worker_kill_timeout" default:"30s" min:"1ms" doc:"longest a worker may take to finish its requests when it is told to leave"`
+	MaxSurge          int           `toml:"max_surge" default:"0" max:"1024" doc:"how many processes there may be beyond workers while some are replaced; 0 = a quarter of the workers, at least 1"`
 
-	WorkingPath string `toml:"working_path" kind:"path" doc:"working directory of the workers; the folder of this file if not set"`
+	WorkingPath string `toml:"working_path" kind:"path" sample:"/srv/app" doc:"working directory of the workers; the folder of this file if not set"`
 	TmpPath     string `toml:"tmp_path" kind:"path" default:"/tmp" doc:"where the folder of the control socket is made"`
 
-	LogFile       string `toml:"log_file" kind:"path" doc:"file that stdout and stderr of the workers are appended to; inherited if not set"`
-	MasterLogFile string `toml:"master_log_file" kind:"path" doc:"file that the master's own log is appended to; stderr if not set"`
+	LogFile       string `toml:"log_file" kind:"path" sample:"log/app.log" doc:"file that stdout and stderr of the workers are appended to; inherited if not set"`
+	MasterLogFile string `toml:"master_log_file" kind:"path" sample:"log/master.log" doc:"file that the master's own log is appended to; stderr if not set"`
 	LogFormat     string `toml:"log_format" default:"text" choice:"text json" doc:"form of the master's log lines: text or json"`
 	Verbose       bool   `toml:"verbose" default:"false" doc:"log more: every command sent to a worker"`
 
-	UID        string `toml:"uid" kind:"name" doc:"user the workers run as, number or name; needs root"`
-	GID        string `toml:"gid" kind:"name" doc:"group the workers run as, number or name; the user's own group if only uid is set"`
-	Umask      Mode   `toml:"umask" doc:"umask of the workers, an octal string such as \"0027\"; inherited if not set"`
-	NoNewPrivs *bool  `toml:"no_new_privs" doc:"workers and what they start can gain no privileges by set-user-id programs; true if not set and uid is set"`
+	UID        string `toml:"uid" kind:"user" sample:"www-data" doc:"user the workers run as, number or name; needs root"`
+	GID        string `toml:"gid" kind:"group" sample:"www-data" doc:"group the workers run as, number or name; the user's own group if only uid is set"`
+	Umask      Mode   `toml:"umask" sample:"0027" doc:"umask of the workers, an octal string such as \"0027\"; inherited if not set"`
+	NoNewPrivs *bool  `toml:"no_new_privs" sample:"true" doc:"workers and what they start can gain no privileges by set-user-id programs; true if not set and uid is set"`
 
 	Daemonize     bool   `toml:"daemonize" default:"false" doc:"leave the terminal and run in the background, once the first workers are ready"`
-	MasterPIDPath string `toml:"master_pid_path" kind:"path" doc:"file that holds the master's process id, locked while it runs"`
-	ControlPath   string `toml:"control_path" kind:"path" doc:"Unix socket of the control API; a file in tmp_path if not set"`
+	MasterPIDPath string `toml:"master_pid_path" kind:"path" sample:"/run/app.pid" doc:"file that holds the master's process id, locked while it runs"`
+	ControlPath   string `toml:"control_path" kind:"path" sample:"/run/app/control.sock" doc:"Unix socket of the control API; a file in tmp_path if not set"`
 
 	App  App  `toml:"app" doc:"what the workers run: exactly one of command, root and demo"`
 	HTTP HTTP `toml:"http" doc:"limits of the HTTP server in native Go workers; \"0s\" is off"`
@@ -49,24 +54,24 @@ type Config struct {
 
 // Listener is one [[listener]] table.
 type Listener struct {
-	Address     string `toml:"address" doc:"as in listen"`
-	Name        string `toml:"name" doc:"name under which workers find it (LISTEN_FDNAMES)"`
-	Backlog     int    `toml:"backlog" default:"1024" doc:"how many connections may wait in the kernel; capped by net.core.somaxconn"`
+	Address     string `toml:"address" kind:"address" sample:"unix:/run/app.sock" doc:"as in listen"`
+	Name        string `toml:"name" kind:"fdname" sample:"web" doc:"name under which workers find it (LISTEN_FDNAMES)"`
+	Backlog     int    `toml:"backlog" default:"1024" min:"1" max:"65535" doc:"how many connections may wait in the kernel; capped by net.core.somaxconn"`
 	DeferAccept bool   `toml:"defer_accept" default:"false" doc:"TCP: hand a connection on only when its first bytes are there"`
 	Mode        Mode   `toml:"mode" default:"0666" doc:"unix: permissions of the socket file, an octal string"`
-	Owner       string `toml:"owner" kind:"name" doc:"unix: owner of the socket file, number or name"`
-	Group       string `toml:"group" kind:"name" doc:"unix: group of the socket file, number or name"`
+	Owner       string `toml:"owner" kind:"user" sample:"www-data" doc:"unix: owner of the socket file, number or name"`
+	Group       string `toml:"group" kind:"group" sample:"www-data" doc:"unix: group of the socket file, number or name"`
 }
 
 // App is the [app] table.
 type App struct {
-	Command    []string          `toml:"command" kind:"words" doc:"program and arguments, a list or one string that is split as a shell would; no shell is run"`
-	Root       string            `toml:"root" kind:"path" doc:"folder of static files to serve (GET and HEAD)"`
+	Command    []string          `toml:"command" kind:"words" sample:"./app -x" doc:"program and arguments, a list or one string that is split as a shell would; no shell is run"`
+	Root       string            `toml:"root" kind:"path" sample:"public" doc:"folder of static files to serve (GET and HEAD)"`
 	Demo       bool              `toml:"demo" default:"false" doc:"the built-in demonstration app"`
-	Env        map[string]string `toml:"env" doc:"environment variables for the app, over those the master has"`
+	Env        map[string]string `toml:"env" kind:"env" sample:"APP_ENV=production" doc:"environment variables for the app, over those the master has"`
 	Ready      string            `toml:"ready" default:"auto" kind:"ready" doc:"when a worker counts as ready: auto = it says so, or else is alive for 1s; pipe = it says so; or a duration it must be alive for"`
 	StopSignal string            `toml:"stop_signal" default:"TERM" kind:"signal" doc:"signal that asks a foreign app to leave"`
-	GOMAXPROCS int               `toml:"gomaxprocs" default:"0" doc:"threads that run Go code in each worker; 0 = CPUs divided by workers, rounded up"`
+	GOMAXPROCS int               `toml:"gomaxprocs" default:"0" max:"1024" doc:"threads that run Go code in each worker; 0 = CPUs divided by workers, rounded up"`
 }
 
 // HTTP is the [http] table.
@@ -74,7 +79,7 @@ type HTTP struct {
 	ReadHeaderTimeout time.Duration `toml:"read_header_timeout" default:"10s" doc:"longest to read a request's headers"`
 	IdleTimeout       time.Duration `toml:"idle_timeout" default:"75s" doc:"longest a kept connection may be idle"`
 	Linger            time.Duration `toml:"linger" default:"2s" doc:"how long an idle connection may still send one more request to a draining worker"`
-	MaxHeaderBytes    Size          `toml:"max_header_bytes" default:"64KiB" doc:"largest request header"`
+	MaxHeaderBytes    Size          `toml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"1GiB" zero:"off" doc:"largest request header; \"0\" is off"`
 }
 
 // Mode is a set of permission bits, written as an octal string ("0027").

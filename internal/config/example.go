@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+)
+
+const exampleHead = `# unicorn.toml: every setting of fugue-http at its default.
+#
+# A key that is commented out has no default; its value here is a sample.
+# Durations are strings ("60s", "250ms"), sizes too ("512MiB"). Relative paths
+# start from the folder of this file. fugue-http -t tests a file, -T prints all
+# that is in effect, and HUP makes a running server read it again.
+`
+
+// WriteExample writes unicorn.toml.example: every key with its sentence. It is
+// a valid file, and runs the demonstration app.
+func WriteExample(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(exampleHead)
+	values := reflect.ValueOf(Default()).Elem()
+	keys, tables := split(values, "")
+	exampleKeys(&b, keys)
+	for _, t := range tables {
+		if isTable(t.field.Type) {
+			exampleTable(&b, t, "["+t.name()+"]", t.value)
+			continue
+		}
+		var sample strings.Builder
+		exampleTable(&sample, t, "[["+t.name()+"]]", newElement(t))
+		b.WriteString("\n" + commentOut(strings.TrimPrefix(sample.String(), "\n")))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// newElement is a table of an array of tables, at its defaults.
+func newElement(t setting) reflect.Value {
+	v := reflect.New(t.field.Type.Elem()).Elem()
+	setDefaults(v)
+	return v
+}
+
+func exampleTable(b *strings.Builder, t setting, header string, table reflect.Value) {
+	fmt.Fprintf(b, "\n# %s\n%s\n", t.tag("doc"), header)
+	keys, _ := split(table, "")
+	exampleKeys(b, keys)
+}
+
+// exampleKeys writes each key live if it has a default, commented out if not.
+// The address is what makes a listener, so that it is live in its sample.
+func exampleKeys(b *strings.Builder, keys []setting) {
+	for _, s := range keys {
+		value, comment := literalOfTag(s, "sample"), "# "
+		if _, ok := s.field.Tag.Lookup("default"); ok {
+			value, comment = s.literal(), ""
+		}
+		if s.tag("kind") == "address" {
+			comment = ""
+		}
+		fmt.Fprintf(b, "\n# %s\n%s%s = %s\n", s.tag("doc"), comment, s.name(), value)
+	}
+}
+
+func commentOut(text string) string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight("# "+line, " ")
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// WriteMarkdown writes the keys as one table for each table of the file.
+func WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("## Top of the file\n")
+	markdownTable(&b, "")
+	for _, t := range tables() {
+		header := "[" + t.name() + "]"
+		if isTableArray(t.field.Type) {
+			header = "[" + header + "]"
+		}
+		fmt.Fprintf(&b, "\n## `%s`\n\n%s.\n", header, sentence(t.tag("doc")))
+		markdownTable(&b, t.name())
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func markdownTable(b *strings.Builder, table string) {
+	b.WriteString("\n| key | type | default | |\n|---|---|---|---|\n")
+	for _, k := range Keys() {
+		if k.Table != table {
+			continue
+		}
+		value := "none"
+		if k.Default != "" {
+			value = "`" + k.Default + "`"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", lastName(k.Name), k.Type, value, sentence(k.Doc))
+	}
+}
+
+// sentence begins with a capital and keeps a bar from ending its column.
+func sentence(doc string) string {
+	return strings.ToUpper(doc[:1]) + strings.ReplaceAll(doc[1:], "|", `\|`)
+}
