@@ -140,3 +140,22 @@ func missing(what, name string, err error) error {
 	}
 	return fmt.Errorf("look up %s %q: %w", what, name, err)
 }
+
+// UserID is the number of a user given by number or name, for the owner of a
+// socket file.
+func UserID(name string) (int, error) {
+	if name == "root" || name == "0" {
+		return 0, nil
+	}
+	u, err := lookupUser(name)
+	if err != nil {
+		return -1, err
+	}
+	return strconv.Atoi(u.Uid)
+}
+
+// GroupID is the number of a group given by number or name.
+func GroupID(name string) (int, error) {
+	gid, err := lookupGroup(name)
+	return int(gid), err
+}

@@ -58,3 +58,29 @@ func (p *Pool) workerStatus(w *worker) WorkerStatus {
 	return WorkerStatus{Slot: w.slot, PID: w.pid, Gen: w.gen, Phase: w.phase, Started: w.started,
 		Restarts: max(p.slots[w.slot-1].spawns-1, 0), Beat: w.beat}
 }
+
+// Stopping says whether a stop was asked for or the first generation failed.
+func (p *Pool) Stopping() bool { return p.stopping }
+
+// Started says that the first generation is there: each wished slot has a ready
+// worker, or at least one has and the others have failed to start once.
+func (p *Pool) Started() bool {
+	if !p.everReady && p.wish > 0 || p.stopping {
+		return false
+	}
+	for n := 1; n <= p.wish; n++ {
+		if p.slot(n).failures == 0 && !p.readyIn(n) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *Pool) readyIn(slot int) bool {
+	for _, w := range p.workers {
+		if w.slot == slot && w.phase == Ready {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,85 @@
+package master
+
+import (
+	"time"
+
+	"github.com/fugue-http/fugue/master/pool"
+)
+
+// reopenPause bounds how often a worker can make the master open its log files.
+const reopenPause = time.Second
+
+// hear takes what came through a worker's pipe.
+func (m *master) hear(e event) {
+	c := m.children[e.PID]
+	if c == nil {
+		return
+	}
+	switch e.said {
+	case pipeOver:
+		c.pipeOver = true
+		m.heardOut(c)
+	case wasJunk:
+		m.junk(c, e.Why)
+	case isFailed:
+		c.failed = clip(e.Why, 500)
+	case askReopen:
+		m.workerAsksReopen()
+	default:
+		m.hearWorker(c, e)
+	}
+}
+
+func (m *master) hearWorker(c *child, e event) {
+	if e.Kind == pool.ReadySaid {
+		m.graduate(c, e.commands)
+	}
+	m.step(e.Event)
+}
+
+// graduate notes what a ready worker can do: one that takes commands also takes
+// descriptors, and needs the log process no longer.
+func (m *master) graduate(c *child, commands bool) {
+	if !commands || c.commands {
+		return
+	}
+	c.commands = true
+	if m.output.piped && !m.output.fifo {
+		m.handLogs(c)
+	}
+}
+
+func (m *master) junk(c *child, why string) {
+	m.pipeJunk++
+	if !c.junk {
+		c.junk = true
+		m.log.Warn("worker writes nonsense into its pipe; more of it is only counted",
+			"worker", c.slot, "pid", c.pid, "err", clip(why, 200))
+	}
+}
+
+func (m *master) workerAsksReopen() {
+	if now := time.Now(); now.Sub(m.reopened) >= reopenPause {
+		m.reopenLogs()
+	}
+}
+
+// heardOut ends a child that is reaped and has nothing more to say.
+func (m *master) heardOut(c *child) {
+	if c.exit == nil || !c.pipeOver {
+		return
+	}
+	delete(m.children, c.pid)
+	c.closeCommand()
+	if c.failed != "" {
+		c.exit.Why = c.failed
+	}
+	m.step(*c.exit)
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "…"
+}

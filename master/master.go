@@ -1,0 +1,199 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/fugue-http/fugue/internal/config"
+	"github.com/fugue-http/fugue/internal/control"
+	"github.com/fugue-http/fugue/internal/pidfile"
+	"github.com/fugue-http/fugue/internal/stage"
+	"github.com/fugue-http/fugue/master/pool"
+	"github.com/fugue-http/fugue/sockets"
+)
+
+// master is the state of the loop; only the goroutine of Run touches it.
+type master struct {
+	opt   Options
+	cfg   *config.Config
+	log   *slog.Logger
+	start time.Time // what pool's clock counts from
+	timer *time.Timer
+
+	pool      *pool.Pool
+	children  map[int]*child // by pid, until reaped and heard out
+	user      *stage.User    // whom workers become, nil for the master's own user
+	env       []string       // what workers inherit
+	listeners []*sockets.Listener
+	output    *output
+	signals   *signals
+	events    chan event
+	asks      chan control.Ask
+	control   *control.Server
+	pidFile   *pidfile.File
+
+	started   bool
+	over      bool
+	code      int
+	why       string
+	reopened  time.Time // when logs were last opened anew
+	pipeJunk  uint64
+	spawnFail uint64
+}
+
+// event is what a goroutine that owns a worker's pipe has to tell.
+type event struct {
+	pool.Event
+	said     said
+	commands bool
+}
+
+// said is what the loop handles itself rather than the pool.
+type said int
+
+const (
+	forPool   said = iota // the Event in it
+	pipeOver              // no more will come through PID's pipe
+	wasJunk               // PID wrote a line that means nothing
+	askReopen             // PID wants its log files opened anew
+	isFailed              // PID's first stage says Why it could not start the app
+)
+
+// Run is the life of a master: it returns nil after a stop that was asked for,
+// otherwise the reason in one line. It changes the process (signals, descriptors
+// 1 and 2 if there is a log file) and is called once.
+func Run(opt Options) error {
+	m := &master{opt: opt, cfg: opt.Config, start: time.Now(), children: map[int]*child{},
+		events: make(chan event, 64), asks: make(chan control.Ask), signals: catchSignals()}
+	closeOnExec()
+	if err := m.open(); err != nil {
+		m.release()
+		return err
+	}
+	m.loop()
+	return m.end()
+}
+
+// loop waits for what happens next and takes it, until the pool says Exit.
+func (m *master) loop() {
+	m.timer = time.NewTimer(0)
+	defer m.timer.Stop()
+	for !m.over {
+		select {
+		case s := <-m.signals.stops:
+			m.obey(s)
+		case s := <-m.signals.others:
+			m.obey(s)
+		case <-m.signals.children:
+			m.reap()
+		case e := <-m.events:
+			m.hear(e)
+		case a := <-m.asks:
+			m.answer(a)
+		case <-m.timer.C:
+			m.output.tick()
+			m.step(pool.Event{Kind: pool.Ticked})
+		}
+	}
+}
+
+// step tells the pool what happened, performs what it asks for, and tells it
+// what came of that, until nothing is left to do.
+func (m *master) step(ev pool.Event) {
+	for queue := []pool.Event{ev}; len(queue) > 0; queue = queue[1:] {
+		for _, e := range m.pool.Step(m.now(), queue[0]) {
+			if answer, any := m.perform(e); any {
+				queue = append(queue, answer)
+			}
+		}
+	}
+	if ev.Kind != pool.BeatHeard { // a beat only moves deadlines away
+		m.arm()
+		m.announce()
+	}
+}
+
+func (m *master) now() time.Duration { return time.Since(m.start) }
+
+// arm sets the timer to the next moment at which something is due. Without one
+// the master sleeps until it is spoken to.
+func (m *master) arm() {
+	at, any := m.pool.Deadline()
+	if due, wanted := m.output.due(); wanted && (!any || m.start.Add(at).After(due)) {
+		at, any = due.Sub(m.start), true
+	}
+	if !any {
+		m.timer.Stop()
+		return
+	}
+	m.timer.Reset(max(at-m.now(), 0))
+}
+
+// announce tells whoever waits for it that the first generation is ready.
+func (m *master) announce() {
+	if m.started || !m.pool.Started() {
+		return
+	}
+	m.started = true
+	m.log.Info("ready", "workers", m.pool.Ready())
+	if m.opt.Started != nil {
+		go m.opt.Started() // ends by itself; the loop does not wait for it
+	}
+}
+
+// end takes everything back and says how it went.
+func (m *master) end() error {
+	if m.code == 0 {
+		m.log.Info("stopped")
+		m.release()
+		return nil
+	}
+	why := m.why
+	if tail := m.output.tail(); tail != "" {
+		why += "; its last words: " + tail
+	}
+	m.log.Error("stopped", "why", why)
+	m.release()
+	return errors.New(why)
+}
+
+// release lets go of all that open got hold of, as far as it got.
+func (m *master) release() {
+	if m.control != nil {
+		m.control.Close()
+	}
+	for _, l := range m.listeners {
+		m.warn("close "+l.Address(), l.Close())
+	}
+	if m.pidFile != nil {
+		m.warn("remove the pid file", m.pidFile.Remove())
+	}
+	if m.output != nil {
+		m.output.close()
+	}
+}
+
+func (m *master) warn(what string, err error) {
+	if err != nil {
+		m.log.Warn(what, "err", err)
+	}
+}
+
+// fatal says what was attempted when err happened.
+func fatal(what string, err error) error { return fmt.Errorf("%s: %w", what, err) }
+
+// self is the running binary, whatever stands under its name on disk by now: a
+// respawn must not mix two versions of master and first stage.
+func self() string {
+	if _, err := os.Stat("/proc/self/exe"); err == nil {
+		return "/proc/self/exe"
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}

@@ -1,0 +1,223 @@
+package master
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/config"
+)
+
+// output is where lines go: the master's own through a goroutine, the workers'
+// straight into descriptors that the master opens and hands to them. Foreign
+// apps cannot be handed a new descriptor later; theirs go through a pipe to the
+// log process. Owned by the loop.
+type output struct {
+	cfg    *config.Config
+	log    *slog.Logger
+	writer *lineWriter
+
+	stdout, stderr int   // copies of what the master was started with
+	file           int   // log_file, -1 without one
+	start          int64 // size of log_file at the start: what is behind it is ours
+	fifo           bool  // log_file is a FIFO: workers never write into it themselves
+	piped          bool  // new workers write into the log process's pipe
+	logger         *logger
+}
+
+// openOutput opens the log files. From here on the process's descriptors 1 and 2
+// are the master's log, for the Go runtime's own last words as well.
+func openOutput(cfg *config.Config, app App) (*output, error) {
+	o := &output{cfg: cfg, file: -1, stdout: -1, stderr: -1}
+	var err error
+	if o.stdout, err = unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		return nil, fatal("stdout", err)
+	}
+	if o.stderr, err = unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		return nil, fatal("stderr", err)
+	}
+	if err := o.openMaster(); err != nil {
+		return nil, err
+	}
+	o.writer = newLineWriter(os.Stderr)
+	o.log = newLogger(cfg, o.writer)
+	if err := o.openWorkers(); err != nil {
+		return nil, err
+	}
+	foreign := !app.Self && cfg.LogFile != ""
+	hidden := cfg.Daemonize && cfg.LogFile == "" // nobody would ever see why an app does not start
+	o.piped = o.fifo || foreign || hidden
+	return o, nil
+}
+
+func (o *output) openMaster() error {
+	path := o.cfg.MasterLogFile
+	if path == "" {
+		return nil
+	}
+	fd := standardLog(path, o.stdout, o.stderr)
+	if fd < 0 {
+		var err error
+		if fd, _, err = openLog(path); err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+	}
+	return o.become(fd)
+}
+
+// become puts the master's log on descriptors 1 and 2.
+func (o *output) become(fd int) error {
+	for _, std := range []int{1, 2} {
+		if err := dupOver(fd, std); err != nil {
+			return fatal("redirect the master's log", err)
+		}
+	}
+	return nil
+}
+
+func (o *output) openWorkers() error {
+	path := o.cfg.LogFile
+	if path == "" {
+		return nil
+	}
+	if std := standardLog(path, o.stdout, o.stderr); std >= 0 {
+		o.stdout, o.stderr = std, std
+		return nil
+	}
+	fd, fifo, err := openLog(path)
+	if err != nil {
+		return err
+	}
+	o.fifo = fifo
+	o.keep(fd)
+	if end, err := unix.Seek(fd, 0, unix.SEEK_END); err == nil {
+		o.start = end
+	}
+	return nil
+}
+
+func (o *output) keep(fd int) {
+	if o.file >= 0 {
+		_ = unix.Close(o.file)
+	}
+	o.file = fd
+}
+
+// workerFDs are the descriptors a worker that can be handed descriptors writes
+// to: the file, or what the master was started with.
+func (o *output) workerFDs() (stdout, stderr int) {
+	if o.file >= 0 {
+		return o.file, o.file
+	}
+	return o.stdout, o.stderr
+}
+
+// spawnFDs are what a new worker gets as 1 and 2.
+func (o *output) spawnFDs() (stdout, stderr int) {
+	if o.piped && o.logger != nil {
+		return o.logger.in, o.logger.in
+	}
+	return o.workerFDs()
+}
+
+// reopen opens both files anew. What cannot be opened keeps its old file: lines
+// in the wrong file are better than none.
+func (o *output) reopen() error {
+	var faults []string
+	if err := o.openMaster(); err != nil {
+		faults = append(faults, err.Error())
+	}
+	if o.file >= 0 {
+		if fd, _, err := openLog(o.cfg.LogFile); err != nil {
+			faults = append(faults, err.Error())
+		} else {
+			o.keep(fd)
+		}
+	}
+	if o.logger != nil {
+		o.logger.handOver(o)
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%s", strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+const (
+	tailBytes = 4 << 10
+	tailLines = 8
+)
+
+// tail is the end of what the workers wrote since the start, for the message
+// that they could not be started; "" when it went elsewhere than to a file.
+func (o *output) tail() string {
+	if o.logger != nil {
+		o.logger.finish()
+	}
+	fd := o.file
+	if fd < 0 && o.logger != nil {
+		fd = o.logger.out
+	}
+	if fd < 0 || o.fifo {
+		return ""
+	}
+	path := fmt.Sprintf("/proc/self/fd/%d", fd) // ours is for writing only
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return lastLines(f, o.start)
+}
+
+func lastLines(f *os.File, from int64) string {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	buf := make([]byte, tailBytes)
+	n, _ := f.ReadAt(buf, max(from, info.Size()-tailBytes))
+	lines := strings.Split(strings.TrimSpace(string(buf[:n])), "\n")
+	return strings.Join(lines[max(0, len(lines)-tailLines):], " | ")
+}
+
+// close writes out what waits and gives descriptor 2 back, so that the program's
+// last line reaches whoever started it.
+func (o *output) close() {
+	if o.logger != nil {
+		o.logger.finish()
+	}
+	if o.writer != nil {
+		o.writer.close()
+	}
+	if o.stderr >= 0 {
+		_ = dupOver(o.stderr, 2)
+	}
+}
+
+func (o *output) reap() {
+	if o.logger != nil {
+		o.logger.reap(o)
+	}
+}
+
+// due says when the log process has to be started again.
+func (o *output) due() (time.Time, bool) {
+	if o.logger == nil {
+		return time.Time{}, false
+	}
+	return o.logger.respawnDue()
+}
+
+func (o *output) tick() {
+	if at, wanted := o.due(); wanted && !time.Now().Before(at) {
+		o.logger.respawn(o)
+	}
+}
+
+func (o *output) isLogger(pid int) bool { return o.logger != nil && o.logger.pid == pid }

@@ -1,0 +1,112 @@
+package master
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/master/pool"
+)
+
+// perform carries out one effect. Only a spawn has an answer, at once.
+func (m *master) perform(e pool.Effect) (answer pool.Event, any bool) {
+	switch e.Do {
+	case pool.Spawn:
+		return m.performSpawn(e), true
+	case pool.Drain:
+		m.log.Debug("worker drains", "worker", e.Slot, "pid", e.PID, "why", e.Why)
+		m.command(e.PID, wire.CommandDrain, m.cfg.Signal(), unix.SIGQUIT)
+	case pool.Stop:
+		m.log.Debug("worker is stopped", "worker", e.Slot, "pid", e.PID, "why", e.Why)
+		m.command(e.PID, wire.CommandStop, unix.SIGTERM, unix.SIGTERM)
+	case pool.Abort:
+		m.log.Warn("worker aborted", "worker", e.Slot, "pid", e.PID, "why", e.Why)
+		m.signal(e.PID, unix.SIGABRT)
+	case pool.Kill:
+		m.log.Warn("worker killed", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
+		m.signal(-e.PID, unix.SIGKILL)
+	case pool.Exit:
+		m.over, m.code, m.why = true, e.Code, e.Why
+	case pool.TellReady:
+		m.log.Info("worker ready", "worker", e.Slot, "pid", e.PID, "gen", e.Gen, "after", e.After)
+	case pool.TellGone:
+		m.tellGone(e)
+	case pool.TellBackoff:
+		m.log.Warn("worker start delayed", "worker", e.Slot, "after", e.After, "why", e.Why)
+	}
+	return pool.Event{}, false
+}
+
+func (m *master) performSpawn(e pool.Effect) pool.Event {
+	c, err := m.spawn(e.Slot, e.Gen)
+	if err != nil {
+		m.spawnFail++
+		m.log.Error("worker not started", "worker", e.Slot, "err", err)
+		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Why: err.Error()}
+	}
+	m.log.Debug("worker started", "worker", e.Slot, "pid", c.pid, "gen", e.Gen)
+	return pool.Event{Kind: pool.Spawned, Slot: e.Slot, PID: c.pid}
+}
+
+func (m *master) tellGone(e pool.Effect) {
+	if e.Cause == pool.Scale || e.Cause == pool.Quit {
+		m.log.Info("worker gone", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
+		return
+	}
+	m.log.Warn("worker gone", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
+}
+
+// command reaches a worker through its socket if it reads it, else by signal.
+// A native worker whose socket is full still has its signals.
+func (m *master) command(pid int, t wire.CommandType, foreign, native unix.Signal) {
+	c := m.children[pid]
+	if c == nil {
+		return
+	}
+	if !c.commands {
+		m.signal(pid, foreign)
+		return
+	}
+	if err := c.tell(t); err != nil {
+		m.log.Debug("command not taken, sending a signal", "worker", c.slot, "pid", pid, "err", err)
+		m.signal(pid, native)
+	}
+}
+
+// signal reaches only a child that is not reaped, so the number cannot have
+// been given to a stranger. A negative pid is the whole process group.
+func (m *master) signal(pid int, s unix.Signal) {
+	c := m.children[max(pid, -pid)]
+	if c == nil || c.exit != nil {
+		return // it exited first; its event is on the way
+	}
+	if err := unix.Kill(pid, s); err != nil && !errors.Is(err, unix.ESRCH) {
+		m.log.Error("signal", "pid", pid, "name", unix.SignalName(s), "err", err)
+	}
+}
+
+// reopenLogs opens the log files anew and hands them to everyone who writes.
+func (m *master) reopenLogs() { m.warn("reopen logs", m.tryReopen()) }
+
+func (m *master) tryReopen() error {
+	m.reopened = m.wall()
+	err := m.output.reopen()
+	if m.cfg.LogFile != "" && !m.output.fifo {
+		for _, c := range m.children {
+			if c.commands {
+				m.handLogs(c)
+			}
+		}
+	}
+	m.log.Info("logs reopened")
+	return err
+}
+
+// handLogs gives a worker the descriptors it is to write to from now on.
+func (m *master) handLogs(c *child) {
+	stdout, stderr := m.output.workerFDs()
+	if err := c.tell(wire.CommandReopen, stdout, stderr); err != nil {
+		m.log.Warn("worker does not take the log file", "worker", c.slot, "pid", c.pid, "err", err)
+	}
+}

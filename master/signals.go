@@ -1,0 +1,86 @@
+package master
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/master/pool"
+)
+
+// Meaning is what a signal to the master does, for the loop and for the docs.
+type Meaning struct {
+	Signal syscall.Signal
+	Name   string
+	Does   string
+	act    func(*master)
+}
+
+// Signals is the table of all signals that mean something to the master.
+var Signals = []Meaning{
+	{syscall.SIGQUIT, "QUIT", "graceful stop: finish requests, then leave; a second one is quick", (*master).stopGently},
+	{syscall.SIGTERM, "TERM", "as QUIT", (*master).stopGently},
+	{syscall.SIGINT, "INT", "as QUIT (Ctrl-C once finishes requests, twice stops)", (*master).stopGently},
+	{syscall.SIGUSR1, "USR1", "reopen all log files, of the master and of the workers", (*master).reopenLogs},
+	{unix.SIGTTIN, "TTIN", "one worker more", func(m *master) { m.scaleBy(1) }},
+	{unix.SIGTTOU, "TTOU", "one worker fewer, but not below one", (*master).oneFewer},
+	{unix.SIGWINCH, "WINCH", "all workers leave, the master keeps the listeners; TTIN brings one back", func(m *master) { m.scale(0) }},
+}
+
+// signals are the channels that the kernel's signals arrive on. They are apart
+// so that a flood of one kind cannot crowd out another: a lost TERM or CHLD
+// would never be made up for.
+type signals struct {
+	stops    chan os.Signal
+	others   chan os.Signal
+	children chan os.Signal // one waiting is enough: reaping looks at every child
+}
+
+// catchSignals takes over all signals. HUP and USR2 are caught, too, so that a
+// habit from other servers does not end the master. SIGPIPE is caught and
+// dropped: a Go program whose stderr loses its reader would die of it otherwise
+// (os/signal). Ignoring instead of catching would be handed on to the workers.
+func catchSignals() *signals {
+	s := &signals{stops: make(chan os.Signal, 4), others: make(chan os.Signal, 64), children: make(chan os.Signal, 1)}
+	signal.Notify(s.stops, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(s.others, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
+	signal.Notify(s.children, syscall.SIGCHLD)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGUSR2)
+	return s
+}
+
+func (m *master) obey(s os.Signal) {
+	for _, meaning := range Signals {
+		if meaning.Signal == s {
+			m.log.Info("signal", "name", meaning.Name)
+			meaning.act(m)
+			return
+		}
+	}
+	m.log.Warn("signal without a meaning in this version", "name", s)
+}
+
+func (m *master) stopGently() {
+	m.step(pool.Event{Kind: pool.StopAsked, Quick: m.pool.Stopping()})
+}
+
+func (m *master) scale(n int) { m.step(pool.Event{Kind: pool.ScaleAsked, N: n}) }
+
+func (m *master) scaleBy(k int) {
+	n := m.pool.Wish() + k
+	if n > pool.MaxWorkers {
+		m.log.Warn("no more workers than this", "workers", pool.MaxWorkers)
+		return
+	}
+	m.scale(max(n, 0))
+}
+
+func (m *master) oneFewer() {
+	if m.pool.Wish() <= 1 {
+		m.log.Warn("one worker is the fewest that TTOU leaves; scale 0 takes the last")
+		return
+	}
+	m.scaleBy(-1)
+}

@@ -1,0 +1,40 @@
+package master
+
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+func pipe(p *[2]int) error { return unix.Pipe2(p[:], unix.O_CLOEXEC) }
+
+// socketpair returns our end, non-blocking, and the worker's, which is not: not
+// every runtime expects a non-blocking socket.
+func socketpair() (ours, theirs int, err error) {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, err
+	}
+	// What a worker writes here nobody would read; it shall not fill buffers.
+	if err := unix.Shutdown(p[0], unix.SHUT_RD); err != nil {
+		_ = unix.Close(p[0])
+		_ = unix.Close(p[1])
+		return -1, -1, err
+	}
+	return p[0], p[1], nil
+}
+
+func dupOver(fd, target int) error {
+	if fd == target {
+		return nil
+	}
+	return unix.Dup3(fd, target, 0)
+}
+
+// scratchFile is a file without a name, gone with its last descriptor.
+func scratchFile() (int, error) { return unix.MemfdCreate("fugue log", unix.MFD_CLOEXEC) }
+
+// closeOnExec keeps descriptors that the launcher left open (`exec 9<secret` in
+// a shell) out of the workers. Those that are meant for them are passed on by
+// number later.
+func closeOnExec() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
