@@ -36,6 +36,8 @@ type master struct {
 	pidFile   *pidfile.File
 
 	started   bool
+	spawns    uint64 // what tellWorkers last told of
+	known     int
 	over      bool
 	code      int
 	why       string
@@ -113,6 +115,7 @@ func (m *master) step(ev pool.Event) {
 	if ev.Kind != pool.BeatHeard { // a beat only moves deadlines away
 		m.arm()
 		m.announce()
+		m.tellWorkers()
 	}
 }
 
@@ -142,6 +145,23 @@ func (m *master) announce() {
 	if m.opt.Started != nil {
 		go m.opt.Started() // ends by itself; the loop does not wait for it
 	}
+}
+
+// tellWorkers passes the pids on when one has come or gone.
+func (m *master) tellWorkers() {
+	if m.opt.Workers == nil {
+		return
+	}
+	s := m.pool.Status()
+	if s.Spawned == m.spawns && len(s.Workers) == m.known {
+		return
+	}
+	m.spawns, m.known = s.Spawned, len(s.Workers)
+	pids := make([]int, len(s.Workers))
+	for i, w := range s.Workers {
+		pids[i] = w.PID
+	}
+	m.opt.Workers(pids)
 }
 
 // end takes everything back and says how it went.

@@ -16,6 +16,10 @@ type Options struct {
 	// Started, if not nil, is called once, in a goroutine of its own, when the
 	// first generation is ready.
 	Started func()
+
+	// Workers, if not nil, is called by the loop with the pids of all worker
+	// processes whenever they have changed. It must not block; the slice is its own.
+	Workers func(pids []int)
 }
 
 // App is the program of the workers.

@@ -1,0 +1,117 @@
+package fugue
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/logpipe"
+	"github.com/fugue-http/fugue/internal/stage"
+	"github.com/fugue-http/fugue/internal/version"
+	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/master"
+	"github.com/fugue-http/fugue/worker"
+)
+
+// Server is what can be run: *http.Server, *grpc.Server, *fasthttp.Server, or
+// anything that accepts from a listener until it is closed. Methods named
+// Shutdown, GracefulStop and Close are used if there are any.
+type Server interface{ Serve(net.Listener) error }
+
+// role is what this process is, from the environment it was started with; the
+// worker package removes that once it has attached.
+var role = struct {
+	workerID    int
+	controlPath string
+}{}
+
+var (
+	control   atomic.Pointer[string]     // its control socket
+	pids      atomic.Pointer[[]int]      // its workers
+	errTwice  = errors.New("fugue.Start: called twice in one process")
+	called    atomic.Bool
+)
+
+func init() {
+	stage.Enter()
+	logpipe.Enter()
+	role.workerID, _ = strconv.Atoi(os.Getenv(wire.EnvWorkerID))
+	var s wire.Settings
+	if json.Unmarshal([]byte(os.Getenv(wire.EnvSettings)), &s) == nil {
+		role.controlPath = s.ControlPath
+	}
+}
+
+// Start runs srv under preforked workers. In the first process it becomes the
+// master and returns when that has stopped: nil after a stop that was asked
+// for, otherwise the reason. In a worker it serves and returns when the worker
+// has drained. It is called once.
+//
+// The listeners belong to the master; srv gets copies and may close them.
+func Start(srv Server, opts Options) error {
+	if called.Swap(true) {
+		return errTwice
+	}
+	if IsWorker() {
+		return worker.Run(srv, worker.Started(opts.started()))
+	}
+	cfg, err := opts.config()
+	if err != nil {
+		return err
+	}
+	path := cfg.Control()
+	control.Store(&path)
+	return master.Run(master.Options{
+		Config: cfg, Version: version.String(), Started: opts.started(),
+		App:     master.App{Argv: os.Args, Self: true},
+		Workers: func(now []int) { pids.Store(&now) },
+	})
+}
+
+// Stop asks for a graceful stop: in the master of everything, in a worker of
+// that worker alone, which is then replaced. It does not wait for it; Start
+// returns when it is done. A second Stop in the master is quick.
+func Stop() error {
+	switch {
+	case IsWorker():
+		return unix.Kill(os.Getpid(), unix.SIGQUIT)
+	case IsMaster():
+		return unix.Kill(os.Getpid(), unix.SIGTERM)
+	}
+	return errors.New("fugue.Stop: nothing was started")
+}
+
+// IsMaster reports whether this process is or, by calling Start, will become
+// the master.
+func IsMaster() bool { return !IsWorker() }
+
+// IsWorker reports whether this process is a worker. It is right from the
+// start of main on.
+func IsWorker() bool { return role.workerID > 0 }
+
+// WorkerID returns the slot of this worker, 1 to the number of workers, which
+// its successors inherit; 0 in the master.
+func WorkerID() int { return role.workerID }
+
+// WorkerPIDs returns the process ids of the workers, by slot, starting and
+// draining ones included; nil in a worker. It may be called concurrently.
+func WorkerPIDs() []int {
+	if now := pids.Load(); now != nil {
+		return append([]int(nil), *now...)
+	}
+	return nil
+}
+
+// ControlPath returns the path of the control socket, "" before Start in the
+// master. It may be called concurrently.
+func ControlPath() string {
+	if path := control.Load(); path != nil {
+		return *path
+	}
+	return role.controlPath
+}

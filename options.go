@@ -1,0 +1,158 @@
+package fugue
+
+import (
+	"os"
+	"time"
+
+	"github.com/fugue-http/fugue/internal/config"
+)
+
+// Off, as a duration, switches a limit off, where zero means its default.
+const Off time.Duration = -1
+
+// Options are the keys of unicorn.toml (docs/settings.md) as Go fields; a zero
+// field means the key's default. Relative paths start from the current folder.
+type Options struct {
+	Listen    []string   // host:port, :port, unix:/path, unix:@abstract, systemd:NAME; default 127.0.0.1:8080
+	Listeners []Listener // the same with options
+
+	Workers           int // 0 = one per CPU, at least 2
+	HeartbeatTimeout  time.Duration
+	BootTimeout       time.Duration
+	WorkerKillTimeout time.Duration
+	MaxSurge          int
+
+	WorkingPath, TmpPath   string
+	LogFile, MasterLogFile string
+	LogFormat              string // "text" or "json"
+	Verbose                bool
+
+	UID, GID   string // number or name
+	Umask      string // octal, such as "0027"
+	NoNewPrivs *bool
+
+	Daemonize     bool
+	MasterPIDPath string
+	ControlPath   string
+
+	Env        map[string]string
+	GOMAXPROCS int
+	HTTP       HTTP
+
+	// Started, if not nil, is called once in each process, in a goroutine of its
+	// own: in a worker when it is ready, in the master when all workers of the
+	// first generation are. IsMaster tells which it is.
+	Started func()
+}
+
+// Listener is an address with options.
+type Listener struct {
+	Address, Name string
+	Backlog       int
+	DeferAccept   bool
+	Mode          string // octal, such as "0660"; unix only, as are the two below
+	Owner, Group  string
+}
+
+// HTTP are limits for an *http.Server that has none of its own.
+type HTTP struct {
+	ReadHeaderTimeout, IdleTimeout, Linger time.Duration
+	MaxHeaderBytes                         int
+}
+
+func (o Options) started() func() { return o.Started }
+
+// config is o as the Config that a file with these keys would give.
+func (o Options) config() (*config.Config, error) {
+	c := config.Default() // its app, the demo, is not run: the program itself is
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.copyInto(c); err != nil {
+		return nil, err
+	}
+	c.Resolve(dir)
+	if faults := c.Validate(); len(faults) > 0 {
+		return nil, faults
+	}
+	return c, nil
+}
+
+func (o Options) copyInto(c *config.Config) error {
+	set(&c.Workers, o.Workers)
+	limit(&c.HeartbeatTimeout, o.HeartbeatTimeout)
+	limit(&c.BootTimeout, o.BootTimeout)
+	limit(&c.WorkerKillTimeout, o.WorkerKillTimeout)
+	set(&c.MaxSurge, o.MaxSurge)
+	set(&c.WorkingPath, o.WorkingPath)
+	set(&c.TmpPath, o.TmpPath)
+	set(&c.LogFile, o.LogFile)
+	set(&c.MasterLogFile, o.MasterLogFile)
+	set(&c.LogFormat, o.LogFormat)
+	set(&c.Verbose, o.Verbose)
+	set(&c.UID, o.UID)
+	set(&c.GID, o.GID)
+	set(&c.NoNewPrivs, o.NoNewPrivs)
+	set(&c.Daemonize, o.Daemonize)
+	set(&c.MasterPIDPath, o.MasterPIDPath)
+	set(&c.ControlPath, o.ControlPath)
+	c.App.Env = o.Env
+	set(&c.App.GOMAXPROCS, o.GOMAXPROCS)
+	o.HTTP.copyInto(&c.HTTP)
+	if err := mode(&c.Umask, "umask", o.Umask); err != nil {
+		return err
+	}
+	return o.listeners(c)
+}
+
+func (h HTTP) copyInto(c *config.HTTP) {
+	limit(&c.ReadHeaderTimeout, h.ReadHeaderTimeout)
+	limit(&c.IdleTimeout, h.IdleTimeout)
+	limit(&c.Linger, h.Linger)
+	set(&c.MaxHeaderBytes, config.Size(h.MaxHeaderBytes))
+}
+
+func (o Options) listeners(c *config.Config) error {
+	if len(o.Listen) > 0 || len(o.Listeners) > 0 {
+		c.Listen = o.Listen
+	}
+	for _, l := range o.Listeners {
+		to := config.NewListener()
+		to.Address, to.Name, to.DeferAccept, to.Owner, to.Group = l.Address, l.Name, l.DeferAccept, l.Owner, l.Group
+		set(&to.Backlog, l.Backlog)
+		if err := mode(&to.Mode, "listener.mode", l.Mode); err != nil {
+			return err
+		}
+		c.Listeners = append(c.Listeners, to)
+	}
+	return nil
+}
+
+// set copies a value that was given over the default.
+func set[T comparable](to *T, from T) {
+	var zero T
+	if from != zero {
+		*to = from
+	}
+}
+
+// limit is set for durations, of which one means "none".
+func limit(to *time.Duration, from time.Duration) {
+	set(to, from)
+	if from == Off {
+		*to = 0
+	}
+}
+
+func mode(to *config.Mode, key, text string) error {
+	if text == "" {
+		return nil
+	}
+	m, err := config.ParseMode(text)
+	if err != nil {
+		return config.Faults{{Key: key, Text: err.Error()}}
+	}
+	*to = m
+	return nil
+}
