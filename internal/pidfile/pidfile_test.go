@@ -219,3 +219,41 @@ func TestOnlyOneHolderAtATime(t *testing.T) {
 	all.Wait()
 	wantFiles(t, filepath.Dir(path))
 }
+
+// Two starters that both found no file: the second one must look again.
+func TestTheFirstFileAtAnEmptyPathStays(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pid")
+	first, err := put(path, 1, nil)
+	must(t, err)
+	defer first.Remove()
+	if _, err := put(path, 2, nil); !errors.Is(err, errMoved) {
+		t.Errorf("got %v, want %v", err, errMoved)
+	}
+	wantContent(t, path, "1\n")
+	wantFiles(t, filepath.Dir(path), "pid")
+}
+
+// A file that left the path after it was opened says nothing about the path,
+// neither when its lock is free nor when it is held.
+func TestAFileThatWasReplacedMeanwhileDoesNotCount(t *testing.T) {
+	t.Parallel()
+	for name, locked := range map[string]bool{"free": false, "held": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "pid")
+			old := acquired(t, path, 1)
+			opened, err := openPlain(path)
+			must(t, err)
+			defer opened.Close()
+			must(t, os.Remove(path))
+			if !locked {
+				must(t, old.Remove())
+			}
+			acquired(t, path, 2)
+			if err := lockOrHeld(opened, path); !errors.Is(err, errMoved) {
+				t.Errorf("got %v, want %v", err, errMoved)
+			}
+		})
+	}
+}
