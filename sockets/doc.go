@@ -1,0 +1,11 @@
+// Package sockets opens the addresses a server listens on, takes over those
+// that systemd or a former master hands down, and keeps them fit to be shared
+// by many processes.
+//
+// A Listener is one raw descriptor, owned by the master. It is never wrapped in
+// an os.File or a net.Listener: both may clear O_NONBLOCK, a flag of the open
+// description that all workers share, and a worker whose accept blocks cannot
+// be drained (golang/go#24942, #43894). Workers get a copy when they are
+// started, and only the master removes a socket's file: if it still is the one
+// the master made. A socket that somebody listens on is never taken away.
+package sockets
