@@ -119,7 +119,7 @@ func (l *Listener) isOurs() bool {
 // Close lets go of the socket and removes its file, if this process made it and
 // it is still there. Copies in workers go on listening.
 func (l *Listener) Close() error {
-	err := l.unlink()
+	err := l.unlink(time.Sleep)
 	fd := l.fd
 	l.fd = -1 // a late FD() must not hit a descriptor that was opened since
 	return errors.Join(err, unix.Close(fd))
@@ -128,11 +128,11 @@ func (l *Listener) Close() error {
 // unlink removes the socket's file before the socket is closed: as long as it
 // is open, another starter finds it alive and leaves it alone. Somebody may
 // still have removed it and be binding anew, hence the lock.
-func (l *Listener) unlink() error {
+func (l *Listener) unlink(sleep func(time.Duration)) error {
 	if l.path == "" || !l.isOurs() {
 		return nil
 	}
-	folder, err := lockFolder(filepath.Dir(l.path), time.Sleep)
+	folder, err := lockFolder(filepath.Dir(l.path), sleep)
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", l.path, err) // it stays behind, stale: no obstacle to the next start
 	}

@@ -247,6 +247,21 @@ func TestCloseLeavesTheSocketOfAnotherAlone(t *testing.T) {
 	dial(t, second)
 }
 
+// The file is taken over while the lock is waited for.
+func TestUnlinkLooksAgainOnceItHasTheLock(t *testing.T) {
+	t.Parallel()
+	path := socketPath(t)
+	l := listen(t, "unix:"+path, once)
+	lock, err := lockFolder(filepath.Dir(path), time.Sleep)
+	must(t, err)
+	must(t, l.unlink(func(time.Duration) {
+		must(t, os.Remove(path))
+		stale(t, path)
+		unix.Close(lock)
+	}))
+	lstat(t, path)
+}
+
 func TestCloseLeavesAFileInItsPlaceAlone(t *testing.T) {
 	t.Parallel()
 	path := socketPath(t)
