@@ -1,0 +1,27 @@
+.PHONY: build check test stress bench
+
+# A binary without C: it runs on any Linux of its architecture.
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/fugue-http ./cmd/fugue-http
+
+test:
+	go test -race ./...
+
+# What must hold before a change lands; .ci/run calls the same.
+check:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt these"; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	CGO_ENABLED=0 GOOS=darwin go build ./...
+	CGO_ENABLED=0 GOOS=darwin go vet ./...
+
+# Five million events in virtual time, then the fuzz targets, a minute each.
+EVENTS ?= 5000000
+SEEDS ?= 1000
+FUZZTIME ?= 60s
+stress:
+	go test ./master/pool -run TestSimulation -v -sim.events=$(EVENTS) -sim.seeds=$(SEEDS)
+	sh internal/fuzz.sh $(FUZZTIME)
+
+bench:
+	go test -run xxx -bench . ./...

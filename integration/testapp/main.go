@@ -1,0 +1,185 @@
+// Command testapp is the app that the integration tests run under fugue-http: an
+// HTTP server on package worker that shows what it was given and misbehaves on
+// request. It is not an example of anything else.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fugue-http/fugue/worker"
+)
+
+func main() {
+	if how := os.Getenv("BOOT"); how != "" {
+		boot(how)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
+	mux.HandleFunc("/slow", slow)
+	mux.HandleFunc("/self", self)
+	mux.HandleFunc("/crash", crash)
+	mux.HandleFunc("/log", lines)
+	mux.HandleFunc("/child", child)
+	mux.HandleFunc("/deaf", deaf)
+	mux.HandleFunc("/pipe", pipe)
+	mux.HandleFunc("/run", run)
+	mux.HandleFunc("/close", closeAll)
+	if err := worker.Serve(mux); err != nil {
+		fmt.Fprintln(os.Stderr, "testapp:", err)
+		os.Exit(1)
+	}
+}
+
+// boot misbehaves before the worker is ready. A path in BOOT_IF makes it
+// conditional on that file, so that a test can break an app that runs.
+func boot(how string) {
+	if path := os.Getenv("BOOT_IF"); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return
+		}
+	}
+	switch how {
+	case "crash":
+		fmt.Fprintln(os.Stderr, "boom: no database")
+		os.Exit(3)
+	case "hang":
+		select {}
+	case "deaf":
+		signal.Ignore(syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+		select {}
+	}
+}
+
+// pipeFD is read before the worker package removes it from the environment.
+var pipeFD, _ = strconv.Atoi(os.Getenv("FUGUE_PIPE_FD"))
+
+func slow(w http.ResponseWriter, r *http.Request) {
+	d, err := time.ParseDuration(r.FormValue("for"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	time.Sleep(d)
+	fmt.Fprint(w, os.Getpid())
+}
+
+type description struct {
+	PID, PPID, PGID int
+	UID, GID        int
+	Groups          []int
+	Dir             string
+	Umask           int
+	FDs             map[string]string
+	Env             []string
+	Status          string // /proc/self/status
+	ID, Generation  int
+}
+
+func self(w http.ResponseWriter, _ *http.Request) {
+	groups, _ := os.Getgroups()
+	dir, _ := os.Getwd()
+	status, _ := os.ReadFile("/proc/self/status")
+	mask := syscall.Umask(0)
+	syscall.Umask(mask)
+	d := description{PID: os.Getpid(), PPID: os.Getppid(), PGID: syscall.Getpgrp(), UID: os.Getuid(), GID: os.Getgid(),
+		Groups: groups, Dir: dir, Umask: mask, FDs: descriptors(), Env: os.Environ(), Status: string(status),
+		ID: worker.ID(), Generation: worker.Generation()}
+	json.NewEncoder(w).Encode(d)
+}
+
+func descriptors() map[string]string {
+	found := map[string]string{}
+	list, _ := filepath.Glob("/proc/self/fd/*")
+	for _, path := range list {
+		if target, err := os.Readlink(path); err == nil {
+			found[filepath.Base(path)] = target
+		}
+	}
+	return found
+}
+
+func crash(_ http.ResponseWriter, r *http.Request) {
+	switch r.FormValue("how") {
+	case "exit":
+		code, _ := strconv.Atoi(r.FormValue("code"))
+		os.Exit(code)
+	case "abort":
+		syscall.Kill(os.Getpid(), syscall.SIGABRT)
+	default:
+		go panic("testapp: crash as asked")
+	}
+	select {}
+}
+
+// lines writes n numbered lines to stdout, each in one write.
+func lines(w http.ResponseWriter, r *http.Request) {
+	n, _ := strconv.Atoi(r.FormValue("n"))
+	for i := range n {
+		fmt.Printf("line %s %d\n", r.FormValue("tag"), i)
+	}
+	fmt.Fprint(w, n)
+}
+
+// child leaves a process behind, in this worker's group.
+func child(w http.ResponseWriter, _ *http.Request) {
+	c := exec.Command("sleep", "600")
+	if err := c.Start(); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	go c.Wait()
+	fmt.Fprint(w, c.Process.Pid)
+}
+
+func deaf(w http.ResponseWriter, _ *http.Request) {
+	signal.Ignore(syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGABRT)
+	fmt.Fprint(w, "deaf")
+}
+
+// pipe writes something into the heartbeat pipe, repeated n times.
+func pipe(w http.ResponseWriter, r *http.Request) {
+	text := r.FormValue("text")
+	if size, err := strconv.Atoi(r.FormValue("size")); err == nil {
+		text = strings.Repeat("x", size)
+	}
+	n, err := strconv.Atoi(r.FormValue("n"))
+	if err != nil {
+		n = 1
+	}
+	wrote := 0
+	for range n {
+		got, err := syscall.Write(pipeFD, []byte(text))
+		if err == nil {
+			wrote += got
+		}
+	}
+	fmt.Fprint(w, wrote)
+}
+
+// run shows what a program that the app starts finds.
+func run(w http.ResponseWriter, r *http.Request) {
+	out, err := exec.Command("/bin/sh", "-c", r.FormValue("sh")).CombinedOutput()
+	if err != nil {
+		fmt.Fprintln(w, err)
+	}
+	w.Write(out)
+}
+
+// closeAll closes every descriptor that is not the answer's, as daemons of old do.
+func closeAll(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprint(w, "closed")
+	go func() {
+		syscall.Close(pipeFD)
+		syscall.Close(pipeFD + 1)
+	}()
+}
