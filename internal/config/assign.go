@@ -18,6 +18,9 @@ func (a *assigner) table(dst reflect.Value, src map[string]any, at string) {
 		known[s.name()] = s
 	}
 	for _, name := range slices.Sorted(maps.Keys(src)) {
+		if a.faults.full() {
+			return
+		}
 		if s, ok := known[name]; ok {
 			a.set(s, src[name])
 		} else {

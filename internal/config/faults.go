@@ -50,8 +50,17 @@ func (fs Faults) Err() error {
 	return fs
 }
 
+// maxFaults is more than anyone mends in one go. It bounds the time that a file
+// takes which was never meant for us.
+const maxFaults = 100
+
+func (fs Faults) full() bool { return len(fs) >= maxFaults }
+
 // add notes a fault; path may have indices until locate or plain drops them.
 func (fs *Faults) add(path, format string, args ...any) {
+	if fs.full() {
+		return
+	}
 	*fs = append(*fs, Fault{Key: path, Text: fmt.Sprintf(format, args...)})
 }
 

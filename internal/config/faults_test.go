@@ -151,6 +151,24 @@ unicorn.toml:6: app.command: a single quote is not closed`
 	}
 }
 
+// A file of 1 MiB in which everything is wrong takes no longer than one of a
+// hundred faults.
+func TestFaultsAreBounded(t *testing.T) {
+	t.Parallel()
+	var keys, addresses strings.Builder
+	for i := range 50_000 {
+		fmt.Fprintf(&keys, "wokers%d = 1\n", i)
+		fmt.Fprintf(&addresses, "'x%d',\n", i)
+	}
+	for name, text := range map[string]string{
+		"keys": keys.String(), "addresses": "app.demo = true\nlisten = [" + addresses.String() + "]",
+	} {
+		if got := strings.Count(faultsOf(t, text), "\n") + 1; got < 100 || got > 110 {
+			t.Errorf("%s: %d faults", name, got)
+		}
+	}
+}
+
 func TestFilesThatAreNone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

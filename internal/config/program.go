@@ -70,7 +70,7 @@ func (c *Config) checkInterpreter(script string) error {
 	if err := checkProgram(words[0]); err != nil {
 		return fmt.Errorf("%q needs an interpreter: %w", script, err)
 	}
-	if len(words) < 2 || filepath.Base(words[0]) != "env" || strings.ContainsAny(words[1], "-=/") {
+	if len(words) < 2 || filepath.Base(words[0]) != "env" || words[1][0] == '-' || strings.ContainsAny(words[1], "=/") {
 		return nil
 	}
 	if _, err := c.lookPath(words[1]); err != nil {
