@@ -4,7 +4,10 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Gate is a listener that can stop accepting without telling its server.
@@ -20,7 +23,7 @@ type Gate struct {
 	ln     net.Listener
 	shut   chan struct{} // closed by Shut: no new connections
 	closed chan struct{} // closed by Close: Accept returns
-	parked chan struct{} // closed when an Accept waits behind the shut gate
+	parked chan struct{} // closed when an Accept waits behind the shut gate, or by Close
 	quiet  chan struct{} // closed when the gate is shut and nothing is held
 
 	// held counts the calls of Accept that are under way and the connections of
@@ -28,6 +31,8 @@ type Gate struct {
 	// while it passes from the one to the other.
 	held atomic.Int64
 	open atomic.Int64 // connections of Counting that are open
+
+	queueTime time.Duration // the constant, but for tests
 
 	shutOnce, closeOnce, parkOnce, quietOnce sync.Once
 }
@@ -43,6 +48,8 @@ func NewGate(ln net.Listener) *Gate {
 		closed: make(chan struct{}),
 		parked: make(chan struct{}),
 		quiet:  make(chan struct{}),
+
+		queueTime: queueTime,
 	}
 }
 
@@ -88,10 +95,45 @@ func (g *Gate) release() {
 	}
 }
 
-// Shut lets no more connections in and closes this process's descriptor of the
-// socket; the master and the other workers hold theirs, so what is in the
-// kernel's queue stays there for them. When it returns nothing more is accepted.
+// queueTime bounds how long a shutting gate lets in what the kernel has queued.
+const queueTime = 250 * time.Millisecond
+
+// Shut lets in what is queued at this moment (for 250 ms at most), then no more,
+// and closes this process's descriptor of the socket. When it returns nothing
+// more is accepted.
+//
+// The master and the other workers hold descriptors of their own, and the queue
+// is theirs as well. But on a full stop, or without a master, the last close
+// resets every connection in the queue, though its client believes it connected.
 func (g *Gate) Shut() {
+	for end := time.Now().Add(g.queueTime); hasQueue(g.ln) && !isClosed(g.shut); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			break
+		}
+	}
+	g.shutNow()
+}
+
+// hasQueue tells whether the kernel has a connection for Accept.
+func hasQueue(ln net.Listener) bool {
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	queued := false
+	_ = rc.Control(func(fd uintptr) { // an error: it is closed, it has no queue
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, 0)
+		queued = err == nil && n > 0 && p[0].Revents&unix.POLLIN != 0
+	})
+	return queued
+}
+
+func (g *Gate) shutNow() {
 	g.shutOnce.Do(func() {
 		g.held.Add(1) // keeps quiet open until the descriptor is closed
 		close(g.shut)
@@ -105,20 +147,21 @@ func (g *Gate) Shut() {
 	})
 }
 
-// Close shuts the gate and lets a waiting Accept return net.ErrClosed. It never
-// fails.
+// Close shuts the gate at once and lets a waiting Accept return net.ErrClosed. It
+// never fails.
 func (g *Gate) Close() error {
-	g.Shut()
+	g.shutNow()
 	g.closeOnce.Do(func() { close(g.closed) })
+	g.parkOnce.Do(func() { close(g.parked) })
 	return nil
 }
 
 // Addr is the address of the listener.
 func (g *Gate) Addr() net.Addr { return g.ln.Addr() }
 
-// Parked is closed when the gate is shut and a call of Accept waits behind it.
-// For a server that accepts in one goroutine this proves that it has taken
-// charge of each connection it was given.
+// Parked is closed when the gate is shut and a call of Accept waits behind it,
+// or when the gate is closed. For a server that accepts in one goroutine the
+// former proves that it has taken charge of each connection it was given.
 func (g *Gate) Parked() <-chan struct{} { return g.parked }
 
 // Quiet is closed when the gate is shut, no call of Accept is under way, and

@@ -153,6 +153,28 @@ func TestGateCountsConnectionsAndKeepsTheirMethods(t *testing.T) {
 	}
 }
 
+// The client is connected, whether Accept was called by then or not.
+func TestGateLetsInWhatIsQueuedBeforeItShuts(t *testing.T) {
+	t.Parallel()
+	g := gateOn(t, "tcp", "127.0.0.1:0")
+	g.queueTime = gateLimit // the machine may be slow
+	dialGate(t, g)
+	dialGate(t, g)
+	shut := make(chan struct{})
+	go func() {
+		defer close(shut)
+		g.Shut()
+	}()
+	for range 2 {
+		a := within(t, "queued connection", acceptIn(g))
+		if a.err != nil {
+			t.Fatal(a.err)
+		}
+		a.conn.Close()
+	}
+	within(t, "shut", shut)
+}
+
 func TestGateHandsOnAcceptErrors(t *testing.T) {
 	t.Parallel()
 	g := NewGate(failingListener{})
