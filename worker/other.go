@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fugue-http/fugue/sockets"
+)
+
+// runOther runs a server that is not net/http's.
+func (w *worker) runOther(srv Server, gates []*sockets.Gate) error {
+	if err := w.ready(); err != nil {
+		return err
+	}
+	ended := serveEach(gates, func(g *sockets.Gate) error { return srv.Serve(g.Counting()) })
+	defer closeAll(srv, gates)
+	select {
+	case err := <-ended:
+		return err
+	case <-w.draining:
+		return w.drainOther(srv, gates)
+	}
+}
+
+// drainOther waits until srv has finished. Its gates are shut by now.
+func (w *worker) drainOther(srv Server, gates []*sockets.Gate) error {
+	if err := w.awaitParked(gates); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	select {
+	case err := <-finish(ctx, srv, gates):
+		return err
+	case <-w.expired:
+		return fmt.Errorf("%w: %T", errDrainLimit, srv)
+	case <-w.stopping:
+		return nil
+	}
+}
+
+// finish tells when srv has finished its connections. The goroutine ends then;
+// if it never does, with the process, which leaves at the drain limit.
+func finish(ctx context.Context, srv Server, gates []*sockets.Gate) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		switch s := srv.(type) {
+		case interface{ GracefulStop() }: // grpc
+			s.GracefulStop()
+			done <- nil
+		case interface{ Shutdown(context.Context) error }:
+			done <- s.Shutdown(ctx)
+		case interface{ Shutdown() error }: // fasthttp
+			done <- s.Shutdown()
+		default:
+			done <- finishPlain(gates)
+		}
+	}()
+	return done
+}
+
+// finishPlain lets Serve return and waits for the connections.
+func finishPlain(gates []*sockets.Gate) error {
+	for _, g := range gates {
+		g.Close()
+		<-g.Quiet()
+	}
+	return nil
+}
+
+// closeAll ends srv at once, and lets every Accept return.
+func closeAll(srv Server, gates []*sockets.Gate) {
+	switch s := srv.(type) {
+	case interface{ Stop() }: // grpc
+		s.Stop()
+	case interface{ Close() error }:
+		s.Close()
+	}
+	for _, g := range gates {
+		g.Close()
+	}
+}

@@ -1,0 +1,68 @@
+package worker
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/wire"
+)
+
+// heedSignals starts the goroutine that answers signals; it ends with the
+// process. A worker alone heeds them only once it serves.
+func (w *worker) heedSignals() {
+	w.signalsOnce.Do(func() {
+		signals := make(chan os.Signal, 8)
+		meaning := w.signalAlone
+		caught := []os.Signal{unix.SIGQUIT, unix.SIGTERM, unix.SIGINT}
+		if w.master {
+			caught = append(caught, unix.SIGUSR1)
+			meaning = w.signalUnder(os.Getppid())
+		}
+		signal.Notify(signals, caught...)
+		go func() {
+			for s := range signals {
+				meaning(s)
+			}
+		}()
+	})
+}
+
+// signalUnder is what a signal means to the worker of the master with pid
+// parent.
+func (w *worker) signalUnder(parent int) func(os.Signal) {
+	return func(s os.Signal) {
+		switch s {
+		case unix.SIGQUIT:
+			// Said before it is done: an idle worker may be gone right after.
+			_ = w.say(wire.Message{Type: wire.Draining})
+			w.drain()
+		case unix.SIGTERM:
+			// The master asks the kernel to TERM its apps when it dies
+			// (PR_SET_PDEATHSIG), for those that do not read the command socket.
+			// The kernel gives the children their new parent before it sends that
+			// signal, so a changed parent tells "the master died", which leaves
+			// time for the requests, from "somebody wants us gone".
+			if os.Getppid() != parent {
+				w.orphan()
+				return
+			}
+			w.stop()
+		case unix.SIGINT:
+			w.stop()
+		case unix.SIGUSR1:
+			// The master opens the files: this process's user may have no right to.
+			_ = w.say(wire.Message{Type: wire.Reopen})
+		}
+	}
+}
+
+// signalAlone: the first signal drains, the second stops, as Ctrl-C twice does.
+func (w *worker) signalAlone(os.Signal) {
+	if isClosed(w.draining) {
+		w.stop()
+		return
+	}
+	w.drain()
+}

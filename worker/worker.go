@@ -1,0 +1,166 @@
+package worker
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/sockets"
+)
+
+// exitGrace is how long main may take to return once it has nothing left to do.
+const exitGrace = time.Second
+
+// worker is this process, with or without a master.
+type worker struct {
+	inheritance
+	err  error     // why it could not attach; whoever wants to serve is told
+	exit func(int) // os.Exit, but for tests
+
+	conns *conns // HTTP connections and requests
+	taken taken  // listeners
+
+	// The state of a worker is which of these are closed. Each is closed once
+	// and stays closed; drain, orphan and stop are the only ones to do it.
+	draining chan struct{} // take no more connections, finish what runs
+	orphaned chan struct{} // the master is gone; draining is closed too
+	expired  chan struct{} // the drain has taken too long
+	stopping chan struct{} // leave now; draining is closed too
+
+	drainOnce, orphanOnce, stopOnce, signalsOnce, readyOnce sync.Once
+	readyErr                                                error
+
+	serving atomic.Bool // Serve or Run was called
+	left    atomic.Bool // Serve or Run has returned nil
+
+	words  chan word     // to the goroutine that owns the pipe
+	silent chan struct{} // closed when that goroutine has ended
+}
+
+// taken are the gates in front of the listeners. The first who asks takes them.
+type taken struct {
+	once  sync.Once
+	gates []*sockets.Gate
+	err   error
+}
+
+// self is the worker of this process, attached at the first use.
+var self = sync.OnceValue(func() *worker {
+	in, err := inherit(os.Getenv, os.Getpid())
+	for _, name := range wire.WorkerEnv {
+		os.Unsetenv(name)
+	}
+	w := newWorker(in, os.Exit)
+	w.attach(err)
+	if w.master {
+		w.heedSignals()
+	}
+	return w
+})
+
+func newWorker(in inheritance, exit func(int)) *worker {
+	return &worker{
+		inheritance: in,
+		exit:        exit,
+		conns:       newConns(),
+		draining:    make(chan struct{}),
+		orphaned:    make(chan struct{}),
+		expired:     make(chan struct{}),
+		stopping:    make(chan struct{}),
+		words:       make(chan word),
+		silent:      make(chan struct{}),
+	}
+}
+
+// attach takes charge of the inherited descriptors and starts the goroutines
+// that own them. inheritErr is what inherit said.
+func (w *worker) attach(inheritErr error) {
+	w.closeOnExec()
+	w.err = inheritErr
+	if len(w.listeners) > 0 {
+		w.takeInherited()
+	}
+	if w.pipe >= 0 {
+		go w.beat(w.pipe)
+	}
+	if w.command >= 0 && w.err == nil {
+		w.takeCommandSocket()
+	}
+}
+
+func (w *worker) takeInherited() {
+	w.taken.once.Do(func() {
+		w.taken.gates, w.taken.err = w.takeListeners()
+		w.shutWhenDraining()
+	})
+	if w.err == nil {
+		w.err = w.taken.err
+	}
+}
+
+func (w *worker) takeCommandSocket() {
+	var c *net.UnixConn
+	if c, w.err = takeCommands(w.command); w.err == nil {
+		go w.obey(c)
+	}
+}
+
+// shutWhenDraining starts one goroutine a gate, which ends with the drain.
+func (w *worker) shutWhenDraining() {
+	for _, g := range w.taken.gates {
+		go func() {
+			<-w.draining
+			g.Shut()
+		}()
+	}
+}
+
+// drain stops accepting and lets what runs finish.
+func (w *worker) drain() {
+	w.drainOnce.Do(func() {
+		close(w.draining)
+		go w.enforce()
+	})
+}
+
+// orphan drains because the master is gone: nobody else will end this process.
+func (w *worker) orphan() {
+	w.orphanOnce.Do(func() {
+		close(w.orphaned)
+		w.drain()
+	})
+}
+
+// stop leaves at once. What does not is ended.
+func (w *worker) stop() {
+	w.stopOnce.Do(func() {
+		close(w.stopping)
+		w.drain()
+		time.AfterFunc(exitGrace, func() { w.exit(0) })
+	})
+}
+
+// enforce sees to it that a drain ends: at the limit Serve cuts what is left and
+// returns an error, and soon after the process goes, even if main hangs. Only an
+// app that has a master or a user to end it may take its time after Serve has
+// returned nil. It ends with the process, or after the limit.
+func (w *worker) enforce() {
+	time.Sleep(w.settings.DrainLimit)
+	close(w.expired)
+	time.Sleep(exitGrace)
+	if isClosed(w.orphaned) || !w.left.Load() {
+		w.exit(1)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
