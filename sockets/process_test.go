@@ -21,7 +21,7 @@ const roleVariable = "SOCKETS_TEST_ROLE"
 var roles = map[string]func(arg string) error{
 	"hold":    func(arg string) error { return holdSocket(arg, once) },
 	"own":     func(arg string) error { return holdSocket(arg, Options{}) }, // owned by root
-	"die":     func(string) error { return errors.New("died at once") },
+	"die":     func(string) error { os.Exit(1); return nil },
 	"serve":   serveOnce,
 	"block":   func(string) error { return unix.SetNonblock(3, false) },
 	"inherit": printInherited,
