@@ -63,7 +63,7 @@ const (
 func readPipe(r *os.File, slot, pid int, events chan<- event) {
 	defer r.Close()
 	var lines wire.Lines
-	buf := make([]byte, 16<<10)
+	buf := make([]byte, 4<<10) // a few hundred lines at most between two pauses
 	said, since := 0, time.Now()
 	for {
 		n, err := r.Read(buf)

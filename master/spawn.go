@@ -13,6 +13,7 @@ import (
 
 	"github.com/fugue-http/fugue/internal/stage"
 	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/sockets"
 )
 
 // spawn starts one worker: descriptors 0 to 2, the listeners from 3 on, then
@@ -20,6 +21,7 @@ import (
 // os/exec would call File.Fd on them, which makes the open description
 // blocking, for all other workers as well (golang/go#24942).
 func (m *master) spawn(slot, gen int) (*child, error) {
+	m.keepNonblocking()
 	ends, err := newEnds()
 	if err != nil {
 		return nil, err
@@ -43,6 +45,17 @@ func (m *master) spawn(slot, gen int) (*child, error) {
 		return nil, err
 	}
 	return m.adopt(pid, slot, ends), nil
+}
+
+// keepNonblocking undoes what an app may have done to the open descriptions
+// that all workers share: on a blocking one a Go worker's Accept cannot be ended.
+func (m *master) keepNonblocking() {
+	for _, l := range m.listeners {
+		restored, err := sockets.KeepNonblocking(l)
+		if err != nil || restored {
+			m.log.Warn("a worker made the listener blocking", "addr", l.Address(), "err", err)
+		}
+	}
 }
 
 func (m *master) adopt(pid, slot int, e *ends) *child {

@@ -1,0 +1,134 @@
+package master
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/master/pool"
+)
+
+// heartbeat returns both ends of a pipe as master and worker have them.
+func heartbeat(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	var p [2]int
+	if err := pipe(&p); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(p[0], true); err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(p[0]), "r"), os.NewFile(uintptr(p[1]), "w")
+}
+
+func TestReadPipeUnderstandsAndEnds(t *testing.T) {
+	t.Parallel()
+	r, w := heartbeat(t)
+	events := make(chan event)
+	go readPipe(r, 2, 4711, events)
+	go func() {
+		w.WriteString(`{"type":"hello"}` + "\n" + `{"type":"ready","commands":true}` + "\n{bad\n" +
+			`{"type":"beat","in_flight":3,"requests":9}` + "\n" + `{"type":"reopen"}` + "\n" + `{"type":"failed","reason":"no"}` + "\n")
+		w.Close()
+	}()
+	want := []event{
+		{Event: pool.Event{Kind: pool.HelloSaid}},
+		{Event: pool.Event{Kind: pool.ReadySaid}, commands: true},
+		{said: wasJunk},
+		{Event: pool.Event{Kind: pool.BeatHeard, Beat: pool.Beat{InFlight: 3, Requests: 9}}},
+		{said: askReopen},
+		{said: isFailed, Event: pool.Event{Why: "no"}},
+		{said: pipeOver},
+	}
+	for i, x := range want {
+		got := <-events
+		if got.PID != 4711 || got.said != x.said || got.Kind != x.Kind || got.commands != x.commands || got.Beat != x.Beat {
+			t.Errorf("event %d: %+v, want %+v", i, got, x)
+		}
+	}
+}
+
+// TestReadPipeThrottlesAFlood: a worker that writes without end costs the
+// master a bounded number of events a second.
+func TestReadPipeThrottlesAFlood(t *testing.T) {
+	t.Parallel()
+	r, w := heartbeat(t)
+	events := make(chan event)
+	go readPipe(r, 1, 1, events)
+	stop := make(chan struct{})
+	go func() {
+		line := wire.Message{Type: wire.Beat}.Append(nil)
+		flood := []byte(strings.Repeat(string(line), 500))
+		for {
+			select {
+			case <-stop:
+				w.Close()
+				return
+			default:
+				w.Write(flood)
+			}
+		}
+	}()
+	began, n := time.Now(), 0
+	for n < 4000 {
+		<-events
+		n++
+	}
+	if rate := float64(n) / time.Since(began).Seconds(); rate > 8000 {
+		t.Errorf("%.0f events a second came through", rate)
+	}
+	close(stop)
+	for (<-events).said != pipeOver {
+	}
+}
+
+func TestReadPipeGivesUpAtItsDeadline(t *testing.T) {
+	t.Parallel()
+	r, w := heartbeat(t)
+	defer w.Close() // a grandchild that lives on would hold it
+	events := make(chan event, 1)
+	r.SetReadDeadline(time.Now())
+	readPipe(r, 1, 1, events)
+	if e := <-events; e.said != pipeOver {
+		t.Errorf("got %+v", e)
+	}
+}
+
+func TestExitedTellsSignalFromCode(t *testing.T) {
+	t.Parallel()
+	e := exitEvent(1, unix.WaitStatus(3<<8))
+	if e.Code != 3 || e.Signal != 0 || e.Why != "" {
+		t.Errorf("exit 3 is %+v", e)
+	}
+	e = exitEvent(1, unix.WaitStatus(unix.SIGSEGV))
+	if e.Signal != int(unix.SIGSEGV) || !strings.Contains(e.Why, "SIGSEGV") {
+		t.Errorf("a crash is %+v", e)
+	}
+	e = exitEvent(1, unix.WaitStatus(unix.SIGKILL))
+	if !strings.Contains(e.Why, "outside") {
+		t.Errorf("a kill is %+v", e)
+	}
+}
+
+// TestLineWriterNeverBlocks: the writer behind it is stuck for good.
+func TestLineWriterNeverBlocks(t *testing.T) {
+	t.Parallel()
+	stuck := make(chan struct{})
+	w := newLineWriter(writerFunc(func([]byte) (int, error) { <-stuck; return 0, nil }))
+	for range linesWaiting + 10 {
+		w.Write([]byte("line\n"))
+	}
+	if lost := w.lost.Load(); lost < 8 {
+		t.Errorf("%d lines counted as lost", lost)
+	}
+	close(stuck)
+	w.close()
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
