@@ -23,7 +23,7 @@ const (
 
 // Answer is what came of it. A non-empty Refused says why nothing was done.
 type Answer struct {
-	Status  Status // for every kind: how things are now
+	Status  Status // for every kind: how things are now; its lists and tables are the receiver's own
 	Refused string
 }
 

@@ -1,0 +1,151 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A route is one line of the API.
+type route struct {
+	method, path string
+	serve        func(*Server, request) (any, error)
+}
+
+// request is what a route needs of one.
+type request struct {
+	body []byte
+	wait bool // ?wait=1: the answer ends with the outcome
+}
+
+var routes = []route{
+	{http.MethodGet, "/status", (*Server).status},
+	{http.MethodGet, "/healthz", (*Server).healthz},
+	{http.MethodGet, "/readyz", (*Server).readyz},
+	{http.MethodPost, "/scale", (*Server).scale},
+	{http.MethodPost, "/stop", (*Server).stop},
+	{http.MethodPost, "/reopen-logs", (*Server).reopenLogs},
+}
+
+// failure is an error with the code of its answer.
+type failure struct {
+	code int
+	text string
+}
+
+func (f failure) Error() string { return f.text }
+
+func fail(code int, format string, args ...any) error {
+	return failure{code, fmt.Sprintf(format, args...)}
+}
+
+// ServeHTTP reads the request whole before anything is done about it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil { // a bug here must not end the master
+			reply(w, nil, fail(http.StatusInternalServerError, "internal error: %v", p))
+		}
+	}()
+	rt, err := find(w, r)
+	if err != nil {
+		reply(w, nil, err)
+		return
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		reply(w, nil, err)
+		return
+	}
+	connOf(r.Context()).whole()
+	req := request{body: body, wait: r.URL.Query().Get("wait") == "1"}
+	answer, err := rt.serve(s, req)
+	if err == nil && req.wait && rt.path == "/stop" {
+		hold(w, answer)
+		return
+	}
+	reply(w, answer, err)
+}
+
+// find returns the route, or says which there are.
+func find(w http.ResponseWriter, r *http.Request) (route, error) {
+	var paths []string
+	for _, rt := range routes {
+		if rt.path != r.URL.Path {
+			paths = append(paths, rt.method+" "+rt.path)
+			continue
+		}
+		if rt.method == r.Method {
+			return rt, nil
+		}
+		w.Header().Set("Allow", rt.method)
+		return route{}, fail(http.StatusMethodNotAllowed, "%s takes %s only", rt.path, rt.method)
+	}
+	return route{}, fail(http.StatusNotFound, "there is no %q here, but: %s", r.URL.Path, strings.Join(paths, ", "))
+}
+
+// readBody reads a small body and refuses a large one unread.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := fail(http.StatusRequestEntityTooLarge, "the body may have %d bytes", maxBody)
+	if r.ContentLength > maxBody {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, tooLarge
+	case err != nil:
+		return nil, fail(http.StatusBadRequest, "the body could not be read: %v", err)
+	}
+	return body, nil
+}
+
+// reply writes the answer, or the error.
+func reply(w http.ResponseWriter, answer any, err error) {
+	code := http.StatusOK
+	if err != nil {
+		code = http.StatusInternalServerError
+		var f failure
+		if errors.As(err, &f) {
+			code = f.code
+		}
+		answer = map[string]string{"error": err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write(encode(answer))
+}
+
+func encode(answer any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(answer); err != nil {
+		panic("control: an answer always encodes: " + err.Error())
+	}
+	return b.Bytes()
+}
+
+// hold writes the answer without an end. The connection is left to the kernel,
+// which closes it when the process is gone, whatever it died of; the goroutine
+// that called ends earlier if the client does not wait for that.
+func hold(w http.ResponseWriter, answer any) {
+	c, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		reply(w, nil, err)
+		return
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Time{})
+	fmt.Fprintf(rw, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n%s", encode(answer))
+	if rw.Flush() == nil {
+		_, _ = io.Copy(io.Discard, rw)
+	}
+}
