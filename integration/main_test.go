@@ -25,7 +25,7 @@ func run(m *testing.M) int {
 	for _, p := range []struct {
 		path *string
 		pkg  string
-	}{{&programs.fugue, "cmd/fugue-http"}, {&programs.app, "integration/testapp"}, {&programs.tcp, "examples/tcp"}} {
+	}{{&programs.fugue, "cmd/zz"}, {&programs.app, "integration/testapp"}} {
 		*p.path = filepath.Join(dir, filepath.Base(p.pkg))
 		if err := build(*p.path, p.pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)

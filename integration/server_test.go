@@ -45,7 +45,6 @@ const config = `
 listen = "127.0.0.1:0"
 control_path = "control.sock"
 tmp_path = "."
-worker_kill_timeout = "10s"
 `
 
 // app runs the test app.
@@ -79,6 +78,9 @@ func start(t testing.TB, toml string, args ...string) *server {
 // launch does not wait.
 func launch(t testing.TB, toml string, args ...string) *server {
 	t.Helper()
+	if !strings.Contains(toml, "worker_kill_timeout") {
+		toml = "worker_kill_timeout = \"10s\"\n" + toml
+	}
 	dir := folder(t)
 	file := filepath.Join(dir, "unicorn.toml")
 	if err := os.WriteFile(file, []byte(config+toml), 0o644); err != nil {
@@ -146,7 +148,7 @@ func (s *server) waitReady() {
 
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if err := syscall.Kill(s.pid, sig); err != nil {
+	if err := syscall.Kill(s.pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 		s.t.Errorf("signal %v: %v", sig, err)
 	}
 }

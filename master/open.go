@@ -206,7 +206,7 @@ func (m *master) limits() pool.Limits {
 	l := pool.Limits{Workers: m.cfg.WorkerCount(), Surge: m.cfg.Surge(), Boot: m.cfg.BootTimeout,
 		Silence: m.cfg.HeartbeatTimeout, Drain: m.cfg.WorkerKillTimeout}
 	if rule := m.cfg.ReadyRule(); !m.opt.App.Self {
-		l.Alive = rule.Alive
+		l.Alive, l.Word = rule.Alive, rule.Word
 	}
 	return l
 }

@@ -144,8 +144,8 @@ func (m *master) order() stage.Order {
 	}
 	o.Locked = m.cfg.NoNewPrivileges()
 	if !m.opt.App.Self {
-		// A foreign app does not watch the command socket. A native one that gets
-		// this signal finds its parent changed and drains.
+		// A foreign app does not watch the command socket. A native one takes this
+		// back as soon as it runs.
 		o.Death = int(m.cfg.Signal())
 	}
 	return o

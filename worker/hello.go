@@ -13,11 +13,18 @@ import (
 // take it for a foreign app that is ready once it has lived for a second. So
 // merely loading this package says hello, and the master waits for the ready.
 //
-// That is all that happens here: nothing is unset, closed or started, so that a
-// program that never uses the package, or execs another, is not disturbed. The
-// pipe is empty at this moment and non-blocking; a lost hello is no harm.
+// It also takes back the signal that the master asks the kernel to send its apps
+// when it dies: this package learns of that from the command socket and lets
+// requests finish. The signal belongs to the thread that called execve(2), the
+// first one, on which the runtime runs all init functions; nowhere later is that
+// thread at hand.
+//
+// Nothing else happens here: nothing is unset, closed or started, so that a
+// program that never uses the package is not disturbed. The pipe is empty at this
+// moment and non-blocking; a lost hello is no harm.
 func init() {
 	if fd := pipeFD(os.Getenv, os.Getpid()); fd >= 0 {
+		outliveMaster()
 		unix.Write(fd, wire.Message{Type: wire.Hello}.Append(nil))
 	}
 }

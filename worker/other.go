@@ -8,8 +8,8 @@ import (
 )
 
 // runOther runs a server that is not net/http's.
-func (w *worker) runOther(srv Server, gates []*sockets.Gate) error {
-	if err := w.ready(); err != nil {
+func (w *worker) runOther(srv Server, gates []*sockets.Gate, o options) error {
+	if err := w.begin(o); err != nil {
 		return err
 	}
 	ended := serveEach(gates, func(g *sockets.Gate) error { return srv.Serve(g.Counting()) })

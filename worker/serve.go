@@ -51,9 +51,9 @@ func (w *worker) run(srv Server, o options) error {
 		return err
 	}
 	if h, ok := srv.(*http.Server); ok {
-		err = w.runHTTP(h, gates)
+		err = w.runHTTP(h, gates, o)
 	} else {
-		err = w.runOther(srv, gates)
+		err = w.runOther(srv, gates, o)
 	}
 	if err == nil {
 		w.left.Store(true)
@@ -61,9 +61,9 @@ func (w *worker) run(srv Server, o options) error {
 	return err
 }
 
-func (w *worker) runHTTP(srv *http.Server, gates []*sockets.Gate) error {
+func (w *worker) runHTTP(srv *http.Server, gates []*sockets.Gate, o options) error {
 	w.prepare(srv)
-	if err := w.ready(); err != nil { // connections queue in the kernel already
+	if err := w.begin(o); err != nil {
 		return err
 	}
 	ended := serveEach(gates, func(g *sockets.Gate) error {
@@ -79,6 +79,17 @@ func (w *worker) runHTTP(srv *http.Server, gates []*sockets.Gate) error {
 	case <-w.draining:
 		return w.drainHTTP(srv, gates)
 	}
+}
+
+// begin says that the worker is ready; connections queue in the kernel already.
+func (w *worker) begin(o options) error {
+	if err := w.ready(); err != nil {
+		return err
+	}
+	if o.started != nil {
+		go o.started()
+	}
+	return nil
 }
 
 // serveEach calls serve for each gate in a goroutine of its own, which ends with

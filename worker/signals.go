@@ -18,7 +18,7 @@ func (w *worker) heedSignals() {
 		caught := []os.Signal{unix.SIGQUIT, unix.SIGTERM, unix.SIGINT}
 		if w.master {
 			caught = append(caught, unix.SIGUSR1)
-			meaning = w.signalUnder(os.Getppid())
+			meaning = w.signalUnderMaster
 		}
 		signal.Notify(signals, caught...)
 		go func() {
@@ -29,32 +29,18 @@ func (w *worker) heedSignals() {
 	})
 }
 
-// signalUnder is what a signal means to the worker of the master with pid
-// parent.
-func (w *worker) signalUnder(parent int) func(os.Signal) {
-	return func(s os.Signal) {
-		switch s {
-		case unix.SIGQUIT:
-			// Said before it is done: an idle worker may be gone right after.
-			_ = w.say(wire.Message{Type: wire.Draining})
-			w.drain()
-		case unix.SIGTERM:
-			// The master asks the kernel to TERM its apps when it dies
-			// (PR_SET_PDEATHSIG), for those that do not read the command socket.
-			// The kernel gives the children their new parent before it sends that
-			// signal, so a changed parent tells "the master died", which leaves
-			// time for the requests, from "somebody wants us gone".
-			if os.Getppid() != parent {
-				w.orphan()
-				return
-			}
-			w.stop()
-		case unix.SIGINT:
-			w.stop()
-		case unix.SIGUSR1:
-			// The master opens the files: this process's user may have no right to.
-			_ = w.say(wire.Message{Type: wire.Reopen})
-		}
+// signalUnderMaster is what a signal means to a worker that has a master.
+func (w *worker) signalUnderMaster(s os.Signal) {
+	switch s {
+	case unix.SIGQUIT:
+		// Said before it is done: an idle worker may be gone right after.
+		_ = w.say(wire.Message{Type: wire.Draining})
+		w.drain()
+	case unix.SIGTERM, unix.SIGINT:
+		w.stop()
+	case unix.SIGUSR1:
+		// The master opens the files: this process's user may have no right to.
+		_ = w.say(wire.Message{Type: wire.Reopen})
 	}
 }
 

@@ -31,7 +31,12 @@ func (p *Pool) judgeOne(now time.Duration, w *worker) {
 }
 
 func (p *Pool) aliveLongEnough(now time.Duration, w *worker) bool {
-	return p.limits.Alive > 0 && !w.greets && now >= w.since+p.limits.Alive
+	return p.byAge(w) && now >= w.since+p.limits.Alive
+}
+
+// byAge says that w becomes ready by being alive, without a word of its own.
+func (p *Pool) byAge(w *worker) bool {
+	return p.limits.Alive > 0 && !(p.limits.Word && w.greets)
 }
 
 func (p *Pool) silent(now time.Duration, w *worker) bool {
@@ -105,7 +110,7 @@ func (p *Pool) dues(w *worker, d *earliest) {
 		d.offer(w.killAt)
 	}
 	switch {
-	case w.phase == Starting && p.limits.Alive > 0 && !w.greets:
+	case w.phase == Starting && p.byAge(w):
 		d.offer(w.since + min(p.limits.Alive, p.limits.Boot))
 	case w.phase == Starting:
 		d.offer(w.since + p.limits.Boot)

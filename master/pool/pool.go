@@ -12,7 +12,8 @@ type Limits struct {
 	Boot    time.Duration // longest from Spawn to ready
 	Silence time.Duration // longest without a beat, for those that beat; 0 = not judged
 	Drain   time.Duration // longest a drain may take
-	Alive   time.Duration // a worker that has not said hello is ready after this; 0 = only its word counts
+	Alive   time.Duration // a worker is ready when it has been alive for this; 0 = only its word counts
+	Word    bool          // one that has said hello is waited for instead, until it says ready
 }
 
 const (

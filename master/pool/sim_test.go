@@ -111,7 +111,7 @@ func newWorld(seed uint64) *world {
 		Drain: w.between(time.Second, 20*time.Second),
 	}
 	if w.chance(0.3) {
-		w.limits.Alive = time.Second
+		w.limits.Alive, w.limits.Word = time.Second, w.chance(0.7)
 	}
 	w.pool, w.wish, w.high = New(w.limits), w.limits.Workers, w.limits.Workers
 	return w
