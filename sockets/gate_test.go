@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -156,7 +157,13 @@ func TestGateCountsConnectionsAndKeepsTheirMethods(t *testing.T) {
 // The client is connected, whether Accept was called by then or not.
 func TestGateLetsInWhatIsQueuedBeforeItShuts(t *testing.T) {
 	t.Parallel()
-	g := gateOn(t, "tcp", "127.0.0.1:0")
+	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := &watchedListener{TCPListener: tcp, looked: make(chan struct{}, 1)}
+	g := NewGate(ln)
+	t.Cleanup(func() { g.Close() })
 	g.queueTime = gateLimit // the machine may be slow
 	dialGate(t, g)
 	dialGate(t, g)
@@ -165,6 +172,7 @@ func TestGateLetsInWhatIsQueuedBeforeItShuts(t *testing.T) {
 		defer close(shut)
 		g.Shut()
 	}()
+	within(t, "look at the queue", ln.looked) // from here on Shut waits for these
 	for range 2 {
 		a := within(t, "queued connection", acceptIn(g))
 		if a.err != nil {
@@ -173,6 +181,20 @@ func TestGateLetsInWhatIsQueuedBeforeItShuts(t *testing.T) {
 		a.conn.Close()
 	}
 	within(t, "shut", shut)
+}
+
+// watchedListener tells when it is asked for its queue.
+type watchedListener struct {
+	*net.TCPListener
+	looked chan struct{}
+}
+
+func (l *watchedListener) SyscallConn() (syscall.RawConn, error) {
+	select {
+	case l.looked <- struct{}{}:
+	default:
+	}
+	return l.TCPListener.SyscallConn()
 }
 
 func TestGateHandsOnAcceptErrors(t *testing.T) {

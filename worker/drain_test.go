@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/sockets"
 )
 
 func lingering(d time.Duration) wire.Settings {
@@ -110,6 +111,44 @@ func tcpPair(t testing.TB) (ours, theirs net.Conn) {
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
 	return ours, theirs
 }
+
+// Accept has returned, but net/http has not heard of the connection yet.
+func TestDrainSeesAConnectionOnItsWay(t *testing.T) {
+	t.Parallel()
+	ours, theirs := tcpPair(t)
+	ln := &oneListener{make(chan struct{}), make(chan struct{}), make(chan struct{}), ours}
+	w := newWorker(inheritance{pipe: -1, command: -1, settings: lingering(limit)}, nil)
+	w.signalsOnce.Do(func() {}) // the test's own signals are none of its business
+	w.taken.once.Do(func() { w.taken.gates = []*sockets.Gate{sockets.NewGate(ln)}; w.shutWhenDraining() })
+	ended := make(chan error, 1)
+	go func() { ended <- w.run(&http.Server{Handler: http.HandlerFunc(echo)}, apply(nil)) }()
+	within(t, "accept", ln.accepting)
+	w.drain()
+	within(t, "shut", ln.closed)
+	close(ln.proceed)
+	fmt.Fprintf(theirs, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(theirs), nil)
+	check(t, err)
+	if resp.StatusCode != http.StatusOK || !resp.Close {
+		t.Errorf("%s, close %v", resp.Status, resp.Close)
+	}
+	check(t, within(t, "Serve", ended))
+}
+
+// oneListener has one connection, and returns it when told.
+type oneListener struct {
+	accepting, proceed, closed chan struct{}
+	conn                       net.Conn
+}
+
+func (l *oneListener) Accept() (net.Conn, error) {
+	close(l.accepting)
+	<-l.proceed
+	return l.conn, nil
+}
+
+func (l *oneListener) Close() error   { close(l.closed); return nil }
+func (l *oneListener) Addr() net.Addr { return l.conn.LocalAddr() }
 
 func TestSweepClosesAFewAtATime(t *testing.T) {
 	t.Parallel()
