@@ -9,7 +9,7 @@ import (
 )
 
 // The programs under test, built once.
-var programs struct{ dir, fugue, app, tcp string }
+var programs struct{ dir, fugue, app, tcp, facade string }
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -25,7 +25,12 @@ func run(m *testing.M) int {
 	for _, p := range []struct {
 		path *string
 		pkg  string
-	}{{&programs.fugue, "cmd/zz"}, {&programs.app, "integration/testapp"}} {
+	}{
+		{&programs.fugue, "cmd/zz"},
+		{&programs.app, "integration/testapp"},
+		{&programs.tcp, "examples/tcp"},
+		{&programs.facade, "integration/facadeapp"},
+	} {
 		*p.path = filepath.Join(dir, filepath.Base(p.pkg))
 		if err := build(*p.path, p.pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)

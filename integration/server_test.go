@@ -78,15 +78,22 @@ func start(t testing.TB, toml string, args ...string) *server {
 // launch does not wait.
 func launch(t testing.TB, toml string, args ...string) *server {
 	t.Helper()
+	dir, file := settings(t, toml)
+	return launchCommand(t, dir, exec.Command(programs.fugue, append([]string{"-c", file}, args...)...))
+}
+
+// settings writes the file, into a folder of its own.
+func settings(t testing.TB, toml string) (dir, file string) {
+	t.Helper()
 	if !strings.Contains(toml, "worker_kill_timeout") {
 		toml = "worker_kill_timeout = \"10s\"\n" + toml
 	}
-	dir := folder(t)
-	file := filepath.Join(dir, "unicorn.toml")
+	dir = folder(t)
+	file = filepath.Join(dir, "unicorn.toml")
 	if err := os.WriteFile(file, []byte(config+toml), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return launchCommand(t, dir, exec.Command(programs.fugue, append([]string{"-c", file}, args...)...))
+	return dir, file
 }
 
 func launchCommand(t testing.TB, dir string, cmd *exec.Cmd) *server {
