@@ -28,25 +28,19 @@ const maxWord = 64 << 10
 // firstInherited is that of sd_listen_fds(3).
 const firstInherited = 3
 
-// Launch runs this program again, with the same arguments, as a daemon, and
-// returns the exit status for the launcher: 0 once the daemon has said Ok, 1 if
-// it failed, with the reason on stderr. Signals that would end the launcher end
-// the daemon, too.
-func Launch(stderr io.Writer) (exitCode int) {
+// Launch runs this program again, with the same arguments, as a daemon. It
+// returns nil once the daemon has said Ok, otherwise the reason why there is
+// none. Signals that would end the launcher end the daemon, too.
+func Launch() error {
 	signals := make(chan os.Signal, 4)
 	catch(signals)
 	defer signal.Stop(signals)
 	word, pid, err := spawn()
 	if err != nil {
-		fmt.Fprintln(stderr, "fugue-http: daemonize:", err)
-		return 1
+		return fmt.Errorf("daemonize: %w", err)
 	}
 	defer word.Close()
-	if err := wait(pid, word, signals); err != nil {
-		fmt.Fprintln(stderr, "fugue-http:", err)
-		return 1
-	}
-	return 0
+	return wait(pid, word, signals)
 }
 
 // catch leaves alone what is ignored, HUP under nohup for one.

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	}
 	r := NewReporter()
 	if r == nil {
-		os.Exit(Launch(os.Stderr))
+		os.Exit(beLauncher())
 	}
 	fifo, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -52,6 +52,14 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	roles[role](r, fifo)
+}
+
+func beLauncher() int {
+	if err := Launch(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // facts are what a daemon finds around it.
@@ -199,7 +207,7 @@ func TestTheLauncherSaysWhyTheDaemonFailed(t *testing.T) {
 	} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
-			launch(t, role, nil).wantExit(t, 1, "fugue-http: "+want+"\n")
+			launch(t, role, nil).wantExit(t, 1, want+"\n")
 		})
 	}
 }
@@ -212,7 +220,7 @@ func TestASignalToTheLauncherStopsTheDaemon(t *testing.T) {
 			l := launch(t, "slow", nil)
 			l.facts(t)
 			must(t, l.cmd.Process.Signal(sig))
-			l.wantExit(t, 1, "fugue-http: interrupted while starting: stopped again\n")
+			l.wantExit(t, 1, "interrupted while starting: stopped again\n")
 			if line, err := l.fifo.ReadString('\n'); err != nil || line != "stopped\n" {
 				t.Errorf("the daemon said %q, %v", line, err)
 			}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/fugue-http/fugue/internal/config"
+	"github.com/fugue-http/fugue/internal/daemon"
+	"github.com/fugue-http/fugue/master"
+	"github.com/fugue-http/fugue/sockets"
+)
+
+// run is the master's life, or the launcher's of a daemon.
+func (p program) run(c *command) error {
+	// Before the first word is written: a reader of ours that is gone must not
+	// end us (SIGPIPE in os/signal).
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	reporter := daemon.NewReporter()
+	err := p.start(c, reporter)
+	if err != nil {
+		reporter.Failed(err.Error())
+		return err
+	}
+	reporter.Failed("stopped before the first workers were ready") // unless Ok came first
+	return nil
+}
+
+func (p program) start(c *command, reporter *daemon.Reporter) error {
+	cfg, warnings, err := c.checked()
+	if err != nil {
+		return err
+	}
+	if reporter == nil {
+		p.warn(warnings)
+		p.tellDemo(c, cfg)
+	}
+	if cfg.Daemonize && reporter == nil {
+		return daemon.Launch()
+	}
+	if err := reporter.Settle(); err != nil {
+		return err
+	}
+	return master.Run(master.Options{Config: cfg, Version: versionText(), App: app(cfg), Started: reporter.Ok})
+}
+
+// app is what the workers run.
+func app(cfg *config.Config) master.App {
+	switch {
+	case cfg.App.Demo:
+		return master.App{Argv: []string{"fugue-http", "serve", "demo"}, Self: true}
+	case cfg.App.Root != "":
+		return master.App{Argv: []string{"fugue-http", "serve", "root", cfg.App.Root}, Self: true}
+	}
+	return master.App{Argv: cfg.App.Command}
+}
+
+// tellDemo tells who has asked for nothing what there is.
+func (p program) tellDemo(c *command, cfg *config.Config) {
+	if c.config != "" || len(c.app) > 0 {
+		return
+	}
+	where := "nothing"
+	if addresses := cfg.Addresses(); len(addresses) > 0 {
+		where = link(addresses[0].Address)
+	}
+	fmt.Fprintf(p.err, "fugue-http: no -c FILE and no -- ./app, so this is the demo, on %s\n", where)
+}
+
+// link is an address as a browser takes it, as far as that is known.
+func link(address string) string {
+	a, err := sockets.ParseAddress(address)
+	if err != nil || a.Network != "tcp" || a.Port == "0" {
+		return address
+	}
+	if a.Host == "" || a.Host == "0.0.0.0" || a.Host == "::" {
+		a.Host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(a.Host, a.Port) + "/"
+}
