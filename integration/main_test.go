@@ -26,7 +26,7 @@ func run(m *testing.M) int {
 		path *string
 		pkg  string
 	}{
-		{&programs.fugue, "cmd/zz"},
+		{&programs.fugue, "cmd/fugue-http"},
 		{&programs.app, "integration/testapp"},
 		{&programs.tcp, "examples/tcp"},
 		{&programs.facade, "integration/facadeapp"},
