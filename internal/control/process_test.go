@@ -65,7 +65,7 @@ func play(t *testing.T, role, path string, as *syscall.Credential) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), roleEnv+"="+role+" "+path)
+	cmd.Env = append(os.Environ(), roleEnv+"="+role+" "+path, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	return cmd
 }

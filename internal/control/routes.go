@@ -135,17 +135,20 @@ func encode(answer any) []byte {
 
 // hold writes the answer without an end. The connection is left to the kernel,
 // which closes it when the process is gone, whatever it died of; the goroutine
-// that called ends earlier if the client does not wait for that.
+// that called ends earlier if the client does not wait for that. Until the answer
+// is out the connection is the server's, so that Close waits for it.
 func hold(w http.ResponseWriter, answer any) {
-	c, rw, err := http.NewResponseController(w).Hijack()
+	w.Header().Set("Transfer-Encoding", "identity") // net/http's word for: ends with the connection
+	reply(w, answer, nil)
+	rc := http.NewResponseController(w)
+	if rc.Flush() != nil {
+		return
+	}
+	c, rest, err := rc.Hijack()
 	if err != nil {
-		reply(w, nil, err)
 		return
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Time{})
-	fmt.Fprintf(rw, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n%s", encode(answer))
-	if rw.Flush() == nil {
-		_, _ = io.Copy(io.Discard, rw)
-	}
+	_, _ = io.Copy(io.Discard, rest)
 }

@@ -29,6 +29,7 @@ func TestTheDaemonHasOnlyWhatItShouldHave(t *testing.T) {
 		cmd.Args[0] = "/usr/bin/an-app"
 	})
 	f := l.facts(t)
+	f.endWith(t)
 	l.wantExit(t, 0, "")
 	for _, fd := range []string{"0", "1", "2"} {
 		if f.FDs[fd] != os.DevNull {
@@ -56,6 +57,7 @@ func TestTheDaemonHasNoTerminal(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	})
 	f := l.facts(t)
+	f.endWith(t)
 	l.wantExit(t, 0, "")
 	if f.Terminal != syscall.ENXIO.Error() {
 		t.Errorf("opening /dev/tty: %q, want %q", f.Terminal, syscall.ENXIO)

@@ -150,7 +150,7 @@ func launch(t *testing.T, role string, change func(*exec.Cmd)) *launched {
 	must(t, err)
 	must(t, fifo.SetReadDeadline(time.Now().Add(patience)))
 	l := &launched{cmd: exec.Command("/proc/self/exe", "-x", "an argument"), fifo: bufio.NewReader(fifo)}
-	l.cmd.Env = append(os.Environ(), roleEnv+"="+role+" "+path)
+	l.cmd.Env = append(os.Environ(), roleEnv+"="+role+" "+path, "GORACE=atexit_sleep_ms=0")
 	l.cmd.Stderr = &l.stderr
 	if change != nil {
 		change(l.cmd)
@@ -161,14 +161,18 @@ func launch(t *testing.T, role string, change func(*exec.Cmd)) *launched {
 	return l
 }
 
-// facts waits for those of the daemon, which is killed with the test.
+// facts waits for those of the daemon.
 func (l *launched) facts(t *testing.T) (f facts) {
 	t.Helper()
 	line, err := l.fifo.ReadBytes('\n')
 	must(t, err)
 	must(t, json.Unmarshal(line, &f))
-	t.Cleanup(func() { _ = syscall.Kill(f.PID, syscall.SIGKILL) })
 	return f
+}
+
+// endWith kills a daemon that would live on after the test.
+func (f facts) endWith(t *testing.T) {
+	t.Cleanup(func() { _ = syscall.Kill(f.PID, syscall.SIGKILL) })
 }
 
 func (l *launched) wantExit(t *testing.T, code int, stderr string) {
@@ -183,6 +187,7 @@ func TestTheLauncherReturnsWhenTheDaemonIsReady(t *testing.T) {
 	t.Parallel()
 	l := launch(t, "ok", nil)
 	f := l.facts(t)
+	f.endWith(t)
 	l.wantExit(t, 0, "")
 	if f.Session != f.PID || f.PID == l.cmd.Process.Pid {
 		t.Errorf("%+v: no session of its own", f)
