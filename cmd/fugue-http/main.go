@@ -21,7 +21,7 @@ func init() { runtime.LockOSThread() }
 func main() {
 	stage.Enter()
 	logpipe.Enter()
-	p := program{out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stdout)}
+	p := program{out: os.Stdout, err: os.Stderr, terminal: isTerminal(1)}
 	os.Exit(p.main(os.Args[1:]))
 }
 

@@ -64,7 +64,9 @@ func (p program) showJSON(st control.Status, line bool) error {
 	return enc.Encode(st)
 }
 
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+// isTerminal takes a number, since asking an os.File for its own may change flags
+// that others share.
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
 	return err == nil
 }
