@@ -19,10 +19,16 @@ import (
 // first one, on which the runtime runs all init functions; nowhere later is that
 // thread at hand.
 //
+// The first stage of fugue-http has this package too, and is not the app: were it
+// to say hello, a foreign app would be waited for in vain.
+//
 // Nothing else happens here: nothing is unset, closed or started, so that a
 // program that never uses the package is not disturbed. The pipe is empty at this
 // moment and non-blocking; a lost hello is no harm.
 func init() {
+	if os.Getenv(wire.EnvStage) != "" {
+		return
+	}
 	if fd := pipeFD(os.Getenv, os.Getpid()); fd >= 0 {
 		outliveMaster()
 		unix.Write(fd, wire.Message{Type: wire.Hello}.Append(nil))

@@ -6,10 +6,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/fugue-http/fugue/internal/wire"
 )
 
 // Env carries the order. It is removed before the app starts.
-const Env = "FUGUE_STAGE"
+const Env = wire.EnvStage
 
 // Order is what is to be done before the app runs.
 type Order struct {

@@ -18,6 +18,10 @@ const (
 	EnvListenFDs   = "LISTEN_FDS"     // number of listeners, from descriptor 3 (sd_listen_fds(3))
 	EnvListenNames = "LISTEN_FDNAMES" // their names, colon-separated
 	EnvListenPID   = "LISTEN_PID"     // the process they are meant for
+
+	// EnvStage is there only until the app is executed: the process still runs the
+	// master's program (package stage).
+	EnvStage = "FUGUE_STAGE"
 )
 
 // FirstListener is the descriptor of the first inherited listener
