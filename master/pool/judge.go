@@ -73,14 +73,24 @@ func (p *Pool) abort(now time.Duration, w *worker) {
 }
 
 func (p *Pool) bootLate(now time.Duration, w *worker) {
+	mute := p.mute(w)
 	w.cause = Boot
-	w.why = fmt.Sprintf("not ready %s after its start", p.limits.Boot)
+	w.why = fmt.Sprintf("not ready %s after its start%s", p.limits.Boot, mute)
 	p.kill(now, w)
 	if p.everReady {
 		p.backOff(now, w.slot, w.why)
 		return
 	}
-	p.giveUp(now, "no worker became ready within "+p.limits.Boot.String())
+	p.giveUp(now, "no worker became ready within "+p.limits.Boot.String()+mute)
+}
+
+// mute explains the commonest mistake: an app that may serve well, but does not
+// know the pipe that it is expected to speak through.
+func (p *Pool) mute(w *worker) string {
+	if w.greets || p.limits.Alive > 0 {
+		return ""
+	}
+	return `: it has to say so through its pipe (ready = "pipe") and said nothing`
 }
 
 // Deadline says when to step with Ticked, if nothing happens before; false when
