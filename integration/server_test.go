@@ -99,7 +99,9 @@ func settings(t testing.TB, toml string) (dir, file string) {
 func launchCommand(t testing.TB, dir string, cmd *exec.Cmd) *server {
 	t.Helper()
 	s := &server{t: t, cmd: cmd, dir: dir, log: newLineLog(), exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = s.log, s.log
+	if cmd.Stdout == nil { // a test may want to be deaf to it
+		cmd.Stdout, cmd.Stderr = s.log, s.log
+	}
 	cmd.WaitDelay = patience
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

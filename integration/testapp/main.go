@@ -6,6 +6,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +22,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "connect" {
+		connect(os.Args[2])
+		return
+	}
 	if how := os.Getenv("BOOT"); how != "" {
 		boot(how)
 	}
@@ -34,6 +40,8 @@ func main() {
 	mux.HandleFunc("/pipe", pipe)
 	mux.HandleFunc("/run", run)
 	mux.HandleFunc("/close", closeAll)
+	mux.HandleFunc("/hog", hog)
+	mux.HandleFunc("/regain", regain)
 	if err := worker.Serve(mux); err != nil {
 		fmt.Fprintln(os.Stderr, "testapp:", err)
 		os.Exit(1)
@@ -53,7 +61,14 @@ func boot(how string) {
 		fmt.Fprintln(os.Stderr, "boom: no database")
 		os.Exit(3)
 	case "hang":
+		fmt.Println("hanging")
 		select {}
+	case "slow":
+		d, _ := time.ParseDuration(os.Getenv("BOOT_FOR"))
+		time.Sleep(d)
+	case "blocking": // a careless app, and one that dies of it
+		syscall.SetNonblock(3, false)
+		os.Exit(3)
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
 		select {}
@@ -175,6 +190,26 @@ func run(w http.ResponseWriter, r *http.Request) {
 	w.Write(out)
 }
 
+// regain tries to become root again.
+func regain(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprintln(w, "setuid", syscall.Setuid(0))
+	fmt.Fprintln(w, "setresuid", syscall.Setresuid(-1, 0, -1))
+	fmt.Fprintln(w, "setgid", syscall.Setgid(0))
+	fmt.Fprintln(w, "setgroups", syscall.Setgroups([]int{0}))
+}
+
+// connect asks for the status on a control socket, as whoever runs this.
+func connect(path string) {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "GET /status HTTP/1.0\r\n\r\n")
+	io.Copy(os.Stdout, c)
+}
+
 // closeAll closes every descriptor that is not the answer's, as daemons of old do.
 func closeAll(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, "closed")
@@ -183,3 +218,16 @@ func closeAll(w http.ResponseWriter, _ *http.Request) {
 		syscall.Close(pipeFD + 1)
 	}()
 }
+
+// hog takes memory until someone stops it.
+func hog(http.ResponseWriter, *http.Request) {
+	for page := os.Getpagesize(); ; {
+		block := make([]byte, 1<<20)
+		for i := 0; i < len(block); i += page {
+			block[i] = 1
+		}
+		hogged = append(hogged, block)
+	}
+}
+
+var hogged [][]byte
