@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -22,32 +23,33 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	_ = os.Chmod(dir, 0o755) // workers under another user run the app from here
 	programs.dir = dir
-	for _, p := range []struct {
-		path *string
-		pkg  string
-	}{
-		{&programs.fugue, "cmd/fugue-http"},
-		{&programs.app, "integration/testapp"},
-		{&programs.tcp, "examples/tcp"},
-		{&programs.facade, "integration/facadeapp"},
-	} {
-		*p.path = filepath.Join(dir, filepath.Base(p.pkg))
-		if err := build(*p.path, p.pkg); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+	if raceEnabled { // a program that ends would wait a second for other threads' reports
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	}
+	if err := build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }
 
-func build(to, pkg string) error {
-	args := []string{"build", "-o", to}
+// build makes all programs in one go: they share most of their packages.
+func build(dir string) error {
+	args := []string{"build", "-o", dir + "/"}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "../"+pkg)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	for path, pkg := range map[*string]string{
+		&programs.fugue:  "cmd/fugue-http",
+		&programs.app:    "integration/testapp",
+		&programs.tcp:    "examples/tcp",
+		&programs.facade: "integration/facadeapp",
+	} {
+		*path = filepath.Join(dir, filepath.Base(pkg))
+		args = append(args, "../"+pkg)
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
 }
