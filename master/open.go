@@ -53,7 +53,7 @@ func (m *master) openIdentity() error {
 	if err != nil {
 		return fatal("uid", err)
 	}
-	home, name := "", ""
+	var who []string
 	if id != nil && !isMyself(id) {
 		if os.Geteuid() != 0 {
 			return fmt.Errorf("uid: only root can run workers as another user (%s)", label(id))
@@ -62,10 +62,21 @@ func (m *master) openIdentity() error {
 		for _, g := range id.Groups {
 			m.user.Groups = append(m.user.Groups, int(g))
 		}
-		home, name = id.Home, id.User
+		if m.cfg.UID != "" {
+			who = whoVariables(id)
+		}
 	}
-	m.env, err = m.baseEnv(home, name)
+	m.env, err = m.baseEnv(who)
 	return err
+}
+
+// whoVariables tell the app who it is; with the master's it would look into a
+// home that is closed to it. Who is only a number has "/", as in containers.
+func whoVariables(id *config.Identity) []string {
+	if id.User == "" {
+		return []string{"HOME=/"}
+	}
+	return []string{"USER=" + id.User, "LOGNAME=" + id.User, "HOME=" + id.Home}
 }
 
 // isMyself says that nothing has to be given up: who is not root anyway may

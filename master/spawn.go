@@ -152,13 +152,14 @@ func (m *master) order() stage.Order {
 }
 
 // baseEnv is what every worker inherits: the master's environment without what
-// is meant for the master alone or for one worker, then what the file sets.
-func (m *master) baseEnv(home, user string) ([]string, error) {
+// is meant for the master alone or for one worker, then what the file sets. With
+// another user, who are the variables that name it.
+func (m *master) baseEnv(who []string) ([]string, error) {
 	env := stage.Without(os.Environ(), append([]string{stage.Env, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FUGUE_DAEMON_FD"}, wire.WorkerEnv...)...)
-	set := map[string]string{}
-	if user != "" {
-		set["USER"], set["LOGNAME"], set["HOME"] = user, user, home
+	if who != nil {
+		env = append(stage.Without(env, "USER", "LOGNAME", "HOME"), who...)
 	}
+	set := map[string]string{}
 	if os.Getenv("GOMAXPROCS") == "" {
 		set["GOMAXPROCS"] = strconv.Itoa(m.cfg.GoMaxProcs())
 	}
