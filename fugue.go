@@ -31,10 +31,10 @@ var role = struct {
 }{}
 
 var (
-	control   atomic.Pointer[string]     // its control socket
-	pids      atomic.Pointer[[]int]      // its workers
-	errTwice  = errors.New("fugue.Start: called twice in one process")
-	called    atomic.Bool
+	control  atomic.Pointer[string] // its control socket
+	pids     atomic.Pointer[[]int]  // its workers
+	errTwice = errors.New("fugue.Start: called twice in one process")
+	called   atomic.Bool
 )
 
 func init() {

@@ -75,5 +75,14 @@ func (p program) printConfig(c *command) error {
 	if err != nil {
 		return err
 	}
+	hideValues(cfg.App.Env)
 	return cfg.WriteTOML(p.out)
+}
+
+// hideValues keeps what is set for the app, passwords among it, off the screen
+// and out of reports. The names stay.
+func hideValues(env map[string]string) {
+	for name := range env {
+		env[name] = "***"
+	}
 }

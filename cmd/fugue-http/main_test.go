@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -344,5 +345,26 @@ func TestWatchGoesOnUntilItIsInterrupted(t *testing.T) {
 	must(t, cmd.Process.Signal(syscall.SIGINT))
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestPrintHidesValuesOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"TOKEN": "hunter2", "MODE": "fast"}
+	hideValues(env)
+	if env["TOKEN"] != "***" || env["MODE"] != "***" {
+		t.Errorf("shown: %v", env)
+	}
+}
+
+// An app that is missing is a failed start, a missing user a fault of the file.
+func TestStartErrorTellsTheAppFromTheFile(t *testing.T) {
+	t.Parallel()
+	var faults config.Faults
+	if errors.As(startError(config.Faults{{Key: "app.command", Text: "not found"}}), &faults) {
+		t.Error("a missing app counts as a wrong file")
+	}
+	if !errors.As(startError(config.Faults{{Key: "app.command"}, {Key: "uid"}}), &faults) {
+		t.Error("a missing user does not count as a wrong file")
 	}
 }

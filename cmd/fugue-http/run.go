@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/daemon"
+	"github.com/fugue-http/fugue/internal/version"
 	"github.com/fugue-http/fugue/master"
 	"github.com/fugue-http/fugue/sockets"
 )
@@ -31,7 +34,7 @@ func (p program) run(c *command) error {
 func (p program) start(c *command, reporter *daemon.Reporter) error {
 	cfg, warnings, err := c.checked()
 	if err != nil {
-		return err
+		return startError(err)
 	}
 	if reporter == nil {
 		p.warn(warnings)
@@ -43,7 +46,23 @@ func (p program) start(c *command, reporter *daemon.Reporter) error {
 	if err := reporter.Settle(); err != nil {
 		return err
 	}
-	return master.Run(master.Options{Config: cfg, Version: versionText(), App: app(cfg), Started: reporter.Ok})
+	return master.Run(master.Options{Config: cfg, Version: version.String(), App: app(cfg), Started: reporter.Ok})
+}
+
+// startError tells an app that is not there, or cannot be run, from a wrong file:
+// a deploy replaces apps, so at a start that is a failure (1); only -t takes it
+// for a fault of the settings (2).
+func startError(err error) error {
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	for _, f := range faults {
+		if !strings.HasPrefix(f.Key, "app.") {
+			return err
+		}
+	}
+	return errors.New(faults.Error())
 }
 
 // app is what the workers run.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fugue-http/fugue/internal/demo"
 	"github.com/fugue-http/fugue/internal/static"
+	"github.com/fugue-http/fugue/internal/version"
 	"github.com/fugue-http/fugue/worker"
 )
 
@@ -21,7 +22,7 @@ func serve(args []string) error {
 func builtin(args []string) (http.Handler, error) {
 	switch {
 	case len(args) == 1 && args[0] == "demo":
-		return demo.New(demo.Info{WorkerID: worker.ID(), Generation: worker.Generation(), Version: versionText()}), nil
+		return demo.New(demo.Info{WorkerID: worker.ID(), Generation: worker.Generation(), Version: version.String()}), nil
 	case len(args) == 2 && args[0] == "root":
 		return static.New(args[1])
 	}

@@ -3,24 +3,10 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
-	"strings"
+
+	"github.com/fugue-http/fugue/internal/version"
 )
 
-// version is set by the build: -ldflags "-X main.version=1.2.3".
-var version string
-
-// versionText falls back on what go install knows.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return strings.TrimPrefix(info.Main.Version, "v")
-	}
-	return "0.1.0-dev"
-}
-
 func versionLine() string {
-	return fmt.Sprintf("fugue-http %s (%s, %s/%s)", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("fugue-http %s (%s, %s/%s)", version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -68,7 +68,7 @@ func readPipe(r io.Reader, out chan<- []byte) {
 func readCommands(fd int, files chan<- int) {
 	line, oob := make([]byte, 512), make([]byte, unix.CmsgSpace(4*8))
 	for {
-		n, oobn, _, _, err := unix.Recvmsg(fd, line, oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, _, _, err := unix.Recvmsg(fd, line, oob, receiveFlags)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

@@ -1,10 +1,14 @@
 // Package version names what is running.
 package version
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strings"
+)
 
-// number is the release; builds from a module of a tagged version say that one.
-const number = "0.1.0-dev"
+// number is the release. A build may set another one:
+// -ldflags "-X github.com/fugue-http/fugue/internal/version.number=1.2.3".
+var number = "0.1.0-dev"
 
 // String returns the version of the fugue module in this binary.
 func String() string {
@@ -15,7 +19,7 @@ func String() string {
 	const module = "github.com/fugue-http/fugue"
 	for _, m := range append(info.Deps, &info.Main) {
 		if m.Path == module && m.Version != "" && m.Version != "(devel)" {
-			return m.Version
+			return strings.TrimPrefix(m.Version, "v")
 		}
 	}
 	return number

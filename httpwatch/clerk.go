@@ -1,0 +1,136 @@
+package httpwatch
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	dumpPause  = time.Second // between two goroutine profiles
+	paperLimit = 4096        // incidents that may wait to be reported; more are only counted
+)
+
+// clerk reports incidents in order, from a goroutine that runs while there are
+// any. Profiles are taken at most once a second, one for all that wait; in a
+// storm the stack of an incident is then up to a second older than its answer.
+type clerk struct {
+	watch *Watch
+
+	mu     sync.Mutex // guards all below
+	papers []paper
+	busy   bool
+	dumped time.Time
+}
+
+// paper is one thing to report.
+type paper struct {
+	incident  Incident
+	seat      string
+	request   *request
+	recovered uint64
+}
+
+// overdue reports an incident. Its handler may have returned in the meantime:
+// then the recovery has waited for this.
+func (c *clerk) overdue(r *request, in Incident) {
+	if c.watch.opt.Overdue == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fileLocked(paper{incident: in, seat: r.seat.name, request: r})
+	r.reported = true
+	if r.returnedEarly {
+		c.fileLocked(paper{recovered: r.id})
+	}
+}
+
+// recovered reports that the handler of an overdue request has returned, after
+// the incident itself.
+func (c *clerk) recovered(r *request) {
+	if c.watch.opt.Recovered == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !r.reported {
+		r.returnedEarly = true
+		return
+	}
+	c.fileLocked(paper{recovered: r.id})
+}
+
+func (c *clerk) fileLocked(p paper) {
+	if len(c.papers) >= paperLimit {
+		return
+	}
+	c.papers = append(c.papers, p)
+	if !c.busy {
+		c.busy = true
+		go c.work()
+	}
+}
+
+// work reports until nothing is left.
+func (c *clerk) work() {
+	for {
+		papers, last := c.take()
+		if len(papers) == 0 {
+			return
+		}
+		c.report(papers, last)
+	}
+}
+
+func (c *clerk) take() ([]paper, time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	papers := c.papers
+	c.papers = nil
+	c.busy = len(papers) > 0
+	return papers, c.dumped
+}
+
+func (c *clerk) report(papers []paper, last time.Time) {
+	byName := c.dump(papers, last)
+	opt := c.watch.opt
+	for _, p := range papers {
+		if p.recovered != 0 {
+			opt.Recovered(p.recovered)
+			continue
+		}
+		p.incident.Stack = byName[p.seat]
+		opt.Overdue(p.incident)
+	}
+}
+
+// dump takes a profile if one is wanted and may be taken by now.
+func (c *clerk) dump(papers []paper, last time.Time) map[string]string {
+	wanted := false
+	for _, p := range papers {
+		wanted = wanted || p.request != nil && c.watch.table.sits(p.request)
+	}
+	if !wanted {
+		return nil
+	}
+	if pause := dumpPause - time.Since(last); pause > 0 && !last.IsZero() {
+		time.Sleep(pause)
+	}
+	byName := stacks()
+	for i, p := range papers {
+		if p.request != nil && !c.watch.table.sits(p.request) {
+			papers[i].seat = "" // it has left: the seat may be another's by now
+		}
+	}
+	c.mu.Lock()
+	c.dumped = time.Now()
+	c.mu.Unlock()
+	return byName
+}
+
+// sits says whether r is still in flight.
+func (t *table) sits(r *request) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return r.inTable
+}

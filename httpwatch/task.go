@@ -1,0 +1,48 @@
+package httpwatch
+
+import (
+	"context"
+	"runtime/pprof"
+	"time"
+)
+
+// Task is a unit of work that is not an HTTP request: an RPC, a job, a
+// connection. It has the same limit and leads to the same Incident; there is
+// nothing to answer.
+type Task struct {
+	request *request
+	before  context.Context // whose labels the goroutine had
+}
+
+// Begin puts work under watch, named by label in incidents. The goroutine that
+// calls it is the one whose stack an incident shows; the same one calls Done.
+func (w *Watch) Begin(ctx context.Context, label string) *Task {
+	r := &request{watch: w, label: label, start: w.now()}
+	r.ctx = lazyContext{Context: ctx, request: r}
+	w.table.enter(r, w.opt.Timeout)
+	r.ctx.labels = r.seat.labels
+	pprof.SetGoroutineLabels(r.seat.labels)
+	return &Task{request: r, before: ctx}
+}
+
+// Context is cancelled with the cause ErrTimeout when the task is overdue, and
+// when it is done.
+func (t *Task) Context() context.Context { return &t.request.ctx }
+
+// SetTimeout changes the limit, counted from Begin; 0 or less takes it away. It
+// may be called from any goroutine. After Done, or once the task is overdue, it
+// does nothing.
+func (t *Task) SetTimeout(d time.Duration) { t.request.watch.table.setLimit(t.request, max(d, 0)) }
+
+// Done ends the task. A second call does nothing.
+func (t *Task) Done() {
+	r := t.request
+	if !r.watch.table.sits(r) {
+		return
+	}
+	if r.watch.table.leave(r) {
+		r.watch.clerk.recovered(r)
+	}
+	r.ctx.end()
+	pprof.SetGoroutineLabels(t.before)
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package logpipe
+
+const receiveFlags = 0 // the log process starts no children
