@@ -2,6 +2,8 @@ package master
 
 import (
 	"math"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,4 +39,23 @@ func scratchFile() (int, error) { return unix.MemfdCreate("fugue log", unix.MFD_
 // closeOnExec keeps descriptors that the launcher left open (`exec 9<secret` in
 // a shell) out of the workers. Those that are meant for them are passed on by
 // number later.
-func closeOnExec() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
+func closeOnExec() {
+	if unix.CloseRange(firstFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) != nil {
+		closeEachOnExec()
+	}
+}
+
+const firstFD = 3
+
+// closeEachOnExec is for kernels before 5.11, which do not know that flag.
+func closeEachOnExec() {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return // without /proc little else works either
+	}
+	for _, entry := range list {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd >= firstFD {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
