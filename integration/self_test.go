@@ -101,6 +101,15 @@ func children(t testing.TB, pid int) []int {
 	return found
 }
 
+// waitText waits until a file holds text.
+func waitText(t testing.TB, path, text string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%q in %s", text, path), func() bool {
+		got, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(got), text)
+	})
+}
+
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -124,6 +133,13 @@ func launchThrough(t testing.TB, toml string, through ...string) *server {
 	dir, file := settings(t, toml)
 	args := append(slices.Clone(through[1:]), programs.fugue, "-c", file)
 	return launchCommand(t, dir, exec.Command(through[0], args...))
+}
+
+// withEnv is a command with variables beside those of the test.
+func withEnv(program string, args []string, env ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	return cmd
 }
 
 // inShell is for launchThrough: the script ends in `exec "$@"`.
