@@ -112,11 +112,12 @@ func (m *master) step(ev pool.Event) {
 			}
 		}
 	}
-	if ev.Kind != pool.BeatHeard { // a beat only moves deadlines away
-		m.arm()
-		m.announce()
-		m.tellWorkers()
+	if ev.Kind == pool.BeatHeard && !m.pool.Nearer() {
+		return // a beat only moves deadlines away
 	}
+	m.arm()
+	m.announce()
+	m.tellWorkers()
 }
 
 func (m *master) now() time.Duration { return time.Since(m.start) }

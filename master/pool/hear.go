@@ -10,6 +10,7 @@ func (p *Pool) beatHeard(now time.Duration, ev Event) {
 	if w == nil {
 		return // it exited first
 	}
+	p.nearer = p.nearer || !w.beats
 	w.heard, w.beats, w.beat = now, true, ev.Beat
 	w.suspected = 0
 }

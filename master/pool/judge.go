@@ -97,6 +97,7 @@ func (p *Pool) mute(w *worker) string {
 // there is nothing to wait for but events.
 func (p *Pool) Deadline() (time.Duration, bool) {
 	var d earliest
+	p.nearer = false
 	if p.exited {
 		return 0, false
 	}
@@ -113,6 +114,10 @@ func (p *Pool) Deadline() (time.Duration, bool) {
 	p.promised = d.at
 	return d.at, d.any
 }
+
+// Nearer says that a beat has brought the Deadline nearer since it was last asked
+// for. Only the first beat of a worker does: from then on its silence is judged.
+func (p *Pool) Nearer() bool { return p.nearer }
 
 // dues offers the times at which w is to be judged.
 func (p *Pool) dues(w *worker, d *earliest) {

@@ -44,6 +44,7 @@ type Pool struct {
 	last     time.Duration // time of the last step
 	looked   time.Duration // time of the last step that converged; a beat does not
 	promised time.Duration // what Deadline last said
+	nearer   bool          // a beat has brought a deadline nearer than that
 
 	spawned uint64
 	exits   [causes]uint64

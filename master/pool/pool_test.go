@@ -74,3 +74,25 @@ func BenchmarkStepBeat(b *testing.B) {
 		p.Step(now, Event{Kind: BeatHeard, PID: 101 + i%64})
 	}
 }
+
+// Whoever sleeps until Deadline has to be told when a beat makes it earlier: the
+// first one, which makes a worker's silence count.
+func TestFirstBeatBringsTheDeadlineNearer(t *testing.T) {
+	t.Parallel()
+	p := New(Limits{Workers: 1, Surge: 1, Boot: time.Minute, Silence: 10 * time.Second})
+	p.Step(0, Event{Kind: Ticked})
+	p.Step(0, Event{Kind: Spawned, Slot: 1, PID: 101})
+	p.Step(time.Second, Event{Kind: ReadySaid, PID: 101})
+	if at, any := p.Deadline(); any {
+		t.Errorf("a worker that has not beaten yet is judged at %s", at)
+	}
+	for i, want := range []bool{true, false} {
+		p.Step(2*time.Second, Event{Kind: BeatHeard, PID: 101})
+		if p.Nearer() != want {
+			t.Errorf("beat %d: nearer is %v", i+1, p.Nearer())
+		}
+		if at, _ := p.Deadline(); at != 12*time.Second {
+			t.Errorf("beat %d: deadline at %s", i+1, at)
+		}
+	}
+}
