@@ -16,11 +16,16 @@ func (p *Pool) converge(now time.Duration) {
 	p.fill(now)
 }
 
-// retire sends away those whose slot is no longer wished for.
+// retire sends away those whose slot is no longer wished for, and the condemned
+// whose successor is ready.
 func (p *Pool) retire(now time.Duration) {
 	for _, w := range p.workers {
-		if w.slot > p.wish && w.serves() && w.pid != 0 {
+		switch {
+		case !w.serves() || w.pid == 0:
+		case w.slot > p.wish:
 			p.leave(now, w, Scale, "fewer workers are wished for")
+		case w.condemned && p.readyIn(w.slot):
+			p.leave(now, w, w.cause, w.why)
 		}
 	}
 }
@@ -45,10 +50,10 @@ func (p *Pool) spawn(now time.Duration, n int) {
 	p.do(about(Spawn, w))
 }
 
-// filled says whether slot n has a worker that serves or is about to.
+// filled says whether slot n has a worker that serves or is about to, and may stay.
 func (p *Pool) filled(n int) bool {
 	for _, w := range p.workers {
-		if w.slot == n && w.serves() {
+		if w.slot == n && w.fills() {
 			return true
 		}
 	}

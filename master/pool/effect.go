@@ -14,12 +14,14 @@ const (
 	Kill            // SIGKILL
 	Exit            // all are gone: leave with Code, for the reason Why
 
-	TellReady   // PID became ready, After its start
-	TellGone    // PID is gone, Why
-	TellBackoff // Slot waits After before its next start, Why
+	TellCondemned // PID is to be replaced, Why; it serves on until its successor is ready
+	TellPardoned  // PID need not be replaced after all
+	TellReady     // PID became ready, After its start
+	TellGone      // PID is gone, Why
+	TellBackoff   // Slot waits After before its next start, Why
 )
 
-var doNames = [...]string{"spawn", "drain", "stop", "abort", "kill", "exit", "ready", "gone", "backoff"}
+var doNames = [...]string{"spawn", "drain", "stop", "abort", "kill", "exit", "condemned", "pardoned", "ready", "gone", "backoff"}
 
 func (d Do) String() string { return doNames[d] }
 

@@ -5,19 +5,21 @@ package pool
 type Kind int
 
 const (
-	Ticked       Kind = iota // the time that Deadline named has come
-	Spawned                  // Slot: the process runs as PID
-	SpawnFailed              // Slot: no process could be made, Why
-	HelloSaid                // PID will say when it is ready
-	ReadySaid                // PID accepts connections
-	BeatHeard                // PID is alive; Beat has its numbers
-	DrainingSaid             // PID leaves of its own accord
-	Exited                   // PID is gone, with Code or by Signal
-	ScaleAsked               // N workers are wished for
-	StopAsked                // all must leave; Quick: without finishing requests
+	Ticked        Kind = iota // the time that Deadline named has come
+	Spawned                   // Slot: the process runs as PID
+	SpawnFailed               // Slot: no process could be made, Why
+	HelloSaid                 // PID will say when it is ready
+	ReadySaid                 // PID accepts connections
+	BeatHeard                 // PID is alive; Beat has its numbers
+	OverdueSaid               // a request in PID, named ID, has exceeded its limit
+	RecoveredSaid             // the handler of ID has returned after all
+	DrainingSaid              // PID leaves of its own accord
+	Exited                    // PID is gone, with Code or by Signal
+	ScaleAsked                // N workers are wished for
+	StopAsked                 // all must leave; Quick: without finishing requests
 )
 
-var kindNames = [...]string{"tick", "spawned", "spawn-failed", "hello", "ready", "beat", "draining", "exited", "scale", "stop"}
+var kindNames = [...]string{"tick", "spawned", "spawn-failed", "hello", "ready", "beat", "overdue", "recovered", "draining", "exited", "scale", "stop"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -27,6 +29,7 @@ type Event struct {
 	Kind   Kind
 	Slot   int
 	PID    int
+	ID     string // of a request, unique in its worker
 	N      int
 	Quick  bool
 	Code   int // exit status, when Signal is 0

@@ -28,6 +28,9 @@ func (p *Pool) judgeOne(now time.Duration, w *worker) {
 	case p.silent(now, w):
 		p.suspect(now, w)
 	}
+	if w.graceOver(now) {
+		p.condemn(w)
+	}
 }
 
 func (p *Pool) aliveLongEnough(now time.Duration, w *worker) bool {
@@ -137,6 +140,9 @@ func (p *Pool) dues(w *worker, d *earliest) {
 		d.offer(w.suspected + secondLook)
 	case w.beats && p.limits.Silence > 0:
 		d.offer(w.heard + p.limits.Silence)
+	}
+	if w.phase == Ready && !w.condemned && len(w.stuck) > 0 {
+		d.offer(w.stuck[0].due)
 	}
 }
 

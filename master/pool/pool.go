@@ -12,6 +12,7 @@ type Limits struct {
 	Boot    time.Duration // longest from Spawn to ready
 	Silence time.Duration // longest without a beat, for those that beat; 0 = not judged
 	Drain   time.Duration // longest a drain may take
+	Grace   time.Duration // from a request's timeout until its worker is condemned
 	Alive   time.Duration // a worker is ready when it has been alive for this; 0 = only its word counts
 	Word    bool          // one that has said hello is waited for instead, until it says ready
 }
@@ -87,6 +88,10 @@ func (p *Pool) take(now time.Duration, ev Event) {
 		p.onHello(ev)
 	case ReadySaid:
 		p.onReady(now, ev)
+	case OverdueSaid:
+		p.onOverdue(now, ev)
+	case RecoveredSaid:
+		p.onRecovered(now, ev)
 	case DrainingSaid:
 		p.onDraining(now, ev)
 	case Exited:

@@ -42,7 +42,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d events over %d seeds; what befell the workers: %v", events, *simSeeds, ends)
-	for _, fate := range []string{"aborted", "killed", "drained", "crashed", "boot-late", "spawn-failed"} {
+	for _, fate := range []string{"aborted", "killed", "drained", "crashed", "boot-late", "spawn-failed", "overdue", "condemned", "pardoned"} {
 		if *simSeeds >= 60 && ends[fate] == 0 {
 			t.Errorf("no worker was %s: the simulation proves nothing about that", fate)
 		}
@@ -71,6 +71,7 @@ type world struct {
 	pid       int
 	calm      bool // faults have ended: everyone behaves
 	steps     int
+	ids       int
 	wish      int
 	high      int // the largest wish that leaving processes may stem from
 	stop      bool
@@ -98,6 +99,7 @@ type proc struct {
 	beatEvery time.Duration
 	lastBeat  time.Duration // when its last word was sent
 	saidReady bool
+	stuck     int // requests that never return
 	asked     Do
 	askedAt   time.Duration
 }
@@ -108,7 +110,7 @@ func newWorld(seed uint64) *world {
 	w.limits = Limits{
 		Workers: rng.IntN(6), Surge: 1 + rng.IntN(3),
 		Boot: w.between(2*time.Second, 20*time.Second), Silence: w.between(time.Second, 10*time.Second),
-		Drain: w.between(time.Second, 20*time.Second),
+		Drain: w.between(time.Second, 20*time.Second), Grace: w.between(10*time.Millisecond, 10*time.Second),
 	}
 	if w.chance(0.3) {
 		w.limits.Alive, w.limits.Word = time.Second, w.chance(0.7)
@@ -186,6 +188,9 @@ func (w *world) deliver(i int) {
 		return
 	}
 	switch ev.Kind {
+	case OverdueSaid:
+		w.overdue(p, ev)
+		return
 	case Exited:
 		delete(w.procs, ev.PID)
 		w.order = slices.DeleteFunc(w.order, func(x *proc) bool { return x == p })
@@ -200,8 +205,30 @@ func (w *world) deliver(i int) {
 		if w.chance(0.8) {
 			w.post(p.beatEvery, p, Event{Kind: BeatHeard})
 		}
+		if !w.calm && w.chance(0.3) {
+			w.post(w.between(0, 30*time.Second), p, Event{Kind: OverdueSaid})
+		}
 	}
 	w.step(ev)
+}
+
+// overdue has a request of p exceed its limit, a few more after it, and some of
+// them return.
+func (w *world) overdue(p *proc, ev Event) {
+	w.ids++
+	ev.ID = fmt.Sprint(w.ids)
+	w.fates["overdue"]++
+	w.step(ev)
+	if w.chance(0.5) {
+		back := ev
+		back.Kind = RecoveredSaid
+		w.post(w.between(0, 12*time.Second), p, back)
+	} else {
+		p.stuck++
+	}
+	if !w.calm && w.chance(0.4) {
+		w.post(w.between(0, 5*time.Second), p, Event{Kind: OverdueSaid})
+	}
 }
 
 func (w *world) post(in time.Duration, p *proc, ev Event) {

@@ -46,6 +46,10 @@ func (w *world) perform(e Effect) {
 		w.die(p, p.stuckKill, Event{Kind: Exited, Signal: 9})
 	case TellGone:
 		w.tally(e)
+	case TellCondemned:
+		w.fates["condemned"]++
+	case TellPardoned:
+		w.fates["pardoned"]++
 	case Exit:
 		w.ended = true
 		w.fault(w.justExit(e))
@@ -135,6 +139,9 @@ func (w *world) justDrain(p *proc, e Effect) error {
 	if w.stop || e.Slot > w.wish || w.ended {
 		return nil
 	}
+	if e.Cause == Timeout && w.pool.readyIn(e.Slot) {
+		return nil // its successor is ready: capacity does not dip
+	}
 	return fmt.Errorf("worker in slot %d drained though it is wished for", e.Slot)
 }
 
@@ -188,7 +195,7 @@ func (w *world) check() error {
 		if x.pid != 0 && w.procs[x.pid] == nil {
 			return fmt.Errorf("pid %d is kept after it was reaped", x.pid)
 		}
-		if x.serves() {
+		if x.fills() {
 			seen[x.slot]++
 		}
 		if x.cause != Scale && x.cause != Quit {

@@ -76,9 +76,10 @@ func (p *Pool) Started() bool {
 	return true
 }
 
+// readyIn says that slot has a ready worker that may stay.
 func (p *Pool) readyIn(slot int) bool {
 	for _, w := range p.workers {
-		if w.slot == slot && w.phase == Ready {
+		if w.slot == slot && w.phase == Ready && !w.condemned {
 			return true
 		}
 	}

@@ -186,7 +186,7 @@ func (a args) number(key string) int {
 
 func (a args) event(k Kind) Event {
 	_, quick := a["quick"]
-	return Event{Kind: k, Slot: a.number("slot"), PID: a.number("pid"), N: a.number("n"), Quick: quick,
+	return Event{Kind: k, ID: a["id"], Slot: a.number("slot"), PID: a.number("pid"), N: a.number("n"), Quick: quick,
 		Code: a.number("code"), Signal: a.number("signal"), Why: strings.ReplaceAll(a["why"], "_", " ")}
 }
 
@@ -202,5 +202,5 @@ func (a args) limits() Limits {
 		return d
 	}
 	return Limits{Workers: a.number("workers"), Surge: max(1, a.number("surge")), Boot: span("boot", "60s"),
-		Silence: span("silence", "10s"), Drain: span("drain", "30s"), Alive: span("alive", "0s"), Word: a["word"] != "no"}
+		Silence: span("silence", "10s"), Drain: span("drain", "30s"), Grace: span("grace", "5s"), Alive: span("alive", "0s"), Word: a["word"] != "no"}
 }

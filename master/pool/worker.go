@@ -20,17 +20,18 @@ func (p Phase) String() string { return phaseNames[p] }
 type Cause int
 
 const (
-	None   Cause = iota // it has not been told to leave
-	Crash               // it ended without being told to
-	Silent              // it did not beat in time
-	Boot                // it did not become ready
-	Scale               // fewer workers are wished for
-	Quit                // it left of its own accord, or everything stops
+	None    Cause = iota // it has not been told to leave
+	Crash                // it ended without being told to
+	Timeout              // a request in it was stuck beyond its limit and the grace
+	Silent               // it did not beat in time
+	Boot                 // it did not become ready
+	Scale                // fewer workers are wished for
+	Quit                 // it left of its own accord, or everything stops
 
 	causes
 )
 
-var causeNames = [...]string{"", "crash", "silent", "boot", "scale", "stop"}
+var causeNames = [...]string{"", "crash", "timeout", "silent", "boot", "scale", "stop"}
 
 func (c Cause) String() string { return causeNames[c] }
 
@@ -51,18 +52,36 @@ type worker struct {
 	beat    Beat
 
 	suspected time.Duration // when it was first found silent; 0 = it is not
+
+	stuck     []stuck // overdue requests, the first reported first
+	condemned bool    // it serves, but only until its successor is ready
 }
+
+// stuck is a request that has been answered and whose handler runs on.
+type stuck struct {
+	id  string
+	due time.Duration // when the grace is over
+}
+
+// mostStuck bounds what is remembered of one worker: enough to condemn it.
+const mostStuck = 256
 
 func (w *worker) enter(p Phase, now time.Duration) { w.phase, w.since = p, now }
 
-// serves says whether w fills its slot: it accepts connections or is about to.
+// serves says that w accepts connections or is about to.
 func (w *worker) serves() bool { return w.phase == Starting || w.phase == Ready }
+
+// fills says that the slot of w needs nobody else.
+func (w *worker) fills() bool { return w.serves() && !w.condemned }
 
 // shift moves w's clocks on by the time the master itself was not there.
 func (w *worker) shift(gap time.Duration) {
 	w.since += gap
 	w.heard += gap
 	w.suspected = 0
+	for i := range w.stuck {
+		w.stuck[i].due += gap
+	}
 	if w.killAt != 0 {
 		w.killAt += gap
 	}
