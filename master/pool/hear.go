@@ -11,8 +11,8 @@ func (p *Pool) beatHeard(now time.Duration, ev Event) {
 		return // it exited first
 	}
 	p.nearer = p.nearer || !w.beats
-	w.heard, w.beats, w.beat = now, true, ev.Beat
-	w.suspected = 0
+	w.heardFrom(now)
+	w.beats, w.beat = true, ev.Beat
 }
 
 func (p *Pool) onHello(ev Event) {

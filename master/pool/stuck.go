@@ -13,7 +13,7 @@ func (p *Pool) onOverdue(now time.Duration, ev Event) {
 	if w == nil || len(w.stuck) >= mostStuck {
 		return
 	}
-	w.heard = now
+	w.heardFrom(now)
 	w.stuck = append(w.stuck, stuck{ev.ID, now + p.limits.Grace})
 }
 
@@ -24,7 +24,7 @@ func (p *Pool) onRecovered(now time.Duration, ev Event) {
 	if w == nil {
 		return
 	}
-	w.heard = now
+	w.heardFrom(now)
 	w.stuck = slices.DeleteFunc(w.stuck, func(s stuck) bool { return s.id == ev.ID })
 	if w.condemned && w.phase == Ready && !w.graceOver(now) && !p.filled(w.slot) {
 		w.condemned, w.cause, w.why = false, None, ""

@@ -68,6 +68,9 @@ const mostStuck = 256
 
 func (w *worker) enter(p Phase, now time.Duration) { w.phase, w.since = p, now }
 
+// heardFrom notes a sign of life.
+func (w *worker) heardFrom(now time.Duration) { w.heard, w.suspected = now, 0 }
+
 // serves says that w accepts connections or is about to.
 func (w *worker) serves() bool { return w.phase == Starting || w.phase == Ready }
 
