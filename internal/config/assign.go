@@ -58,7 +58,7 @@ func (a *assigner) subTable(s setting, raw any) {
 func (a *assigner) tableArray(s setting, raw any) {
 	items, ok := tableList(raw)
 	if !ok {
-		a.faults.add(s.path, "must be written [[%s]], a table with two brackets, not %s", s.name(), describe(raw))
+		a.faults.add(s.path, "must be written [[%s]], a table with two brackets, not %s", plainKey(s.path), describe(raw))
 		return
 	}
 	list := reflect.MakeSlice(s.field.Type, len(items), len(items))

@@ -21,6 +21,7 @@ type Config struct {
 	Listeners []Listener `toml:"listener" doc:"the same with options, one table for each"`
 
 	Workers           int           `toml:"workers" default:"0" max:"1024" doc:"how many workers; 0 = one per CPU the process may use, at least 2"`
+	Timeout           time.Duration `toml:"timeout" default:"60s" min:"1ms" zero:"off" doc:"longest a request may take; its client is then answered 504 and, if its handler does not return, its worker is replaced; \"0s\" is off"`
 	HeartbeatTimeout  time.Duration `toml:"heartbeat_timeout" default:"10s" min:"100ms" zero:"off" doc:"longest a worker may be silent before it is aborted; \"0s\" is off"`
 	BootTimeout       time.Duration `toml:"boot_timeout" default:"60s" min:"1ms" doc:"longest from a worker's start until it is ready"`
 	WorkerKillTimeout time.Duration `toml:"worker_kill_timeout" default:"30s" min:"1ms" doc:"longest a worker may take to finish its requests when it is told to leave"`
@@ -43,8 +44,9 @@ type Config struct {
 	MasterPIDPath string `toml:"master_pid_path" kind:"path" sample:"/run/app.pid" doc:"file that holds the master's process id, locked while it runs"`
 	ControlPath   string `toml:"control_path" kind:"path" sample:"/run/app/control.sock" doc:"Unix socket of the control API; a file in tmp_path if not set"`
 
-	App  App  `toml:"app" doc:"what the workers run: exactly one of command, root and demo"`
-	HTTP HTTP `toml:"http" doc:"limits of the HTTP server in native Go workers; \"0s\" is off"`
+	App   App   `toml:"app" doc:"what the workers run: exactly one of command, root and demo"`
+	Watch Watch `toml:"watch" doc:"what becomes of a request that exceeds its timeout"`
+	HTTP  HTTP  `toml:"http" doc:"limits of the HTTP server in native Go workers; \"0s\" is off"`
 
 	// File is the absolute path of the file that was read, "" without one.
 	File string `toml:"-"`
@@ -74,9 +76,25 @@ type App struct {
 	GOMAXPROCS int               `toml:"gomaxprocs" default:"0" max:"1024" doc:"threads that run Go code in each worker; 0 = CPUs divided by workers, rounded up"`
 }
 
+// Watch is the [watch] table.
+type Watch struct {
+	Status int           `toml:"status" default:"504" max:"599" doc:"what the client is answered; 0 = nothing, the connection is cut"`
+	Grace  time.Duration `toml:"grace" default:"5s" doc:"how long after its timeout a handler may still return before its worker is replaced"`
+	Routes []Route       `toml:"route" doc:"other limits for some requests"`
+}
+
+// Route is one [[watch.route]] table.
+type Route struct {
+	Path    string        `toml:"path" kind:"pattern" sample:"/reports/" doc:"pattern of paths as in Go's http.ServeMux: /reports/ is all below it"`
+	Methods []string      `toml:"methods" sample:"GET" doc:"the methods it is for; all if not set"`
+	Timeout time.Duration `toml:"timeout" sample:"5m" doc:"longest such a request may take; \"0s\" is off"`
+}
+
 // HTTP is the [http] table.
 type HTTP struct {
 	ReadHeaderTimeout time.Duration `toml:"read_header_timeout" default:"10s" doc:"longest to read a request's headers"`
+	ReadTimeout       time.Duration `toml:"read_timeout" default:"30s" zero:"off" doc:"longest a handler may wait for the next byte of a request's body"`
+	WriteTimeout      time.Duration `toml:"write_timeout" default:"30s" zero:"off" doc:"longest a handler may wait for the client to take a byte of the response"`
 	IdleTimeout       time.Duration `toml:"idle_timeout" default:"75s" doc:"longest a kept connection may be idle"`
 	Linger            time.Duration `toml:"linger" default:"2s" doc:"how long an idle connection may still send one more request to a draining worker"`
 	MaxHeaderBytes    Size          `toml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"1GiB" zero:"off" doc:"largest request header; \"0\" is off"`

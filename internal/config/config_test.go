@@ -142,6 +142,7 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 		"defaults":  "[app]\ndemo = true",
 		"listeners": "[[listener]]\naddress = \":1\"\nname = \"w\"\n[[listener]]\naddress = \"unix:/a\"\nmode = \"0600\"\nowner = \"root\"\n[app]\nroot = \"pub\"",
 		"strings":   "uid = \"www\"\ngid = 5\numask = \"0\"\nno_new_privs = true\nlog_file = \"a\\u0007\\\"\\\\ü\\u007f\"\n[app]\ncommand = [\"x\", \"\", \"a\\nb\"]\nenv = {A=\"\\t\", \"ä b\"=\"2\", \"\\u0001\"=\"\"}\nready = \"5s\"",
+		"routes":    "timeout=\"250ms\"\n[app]\ndemo=true\n[watch]\nstatus=0\n[[watch.route]]\npath=\"/a/\"\ntimeout=\"5m\"\n[[watch.route]]\npath=\"/b\"\nmethods=[\"GET\",\"post\"]\ntimeout=\"0s\"",
 		"numbers":   "listen=[]\nheartbeat_timeout=\"0s\"\nboot_timeout=\"1h\"\nworker_kill_timeout=\"1h0m1.5s\"\n[http]\nidle_timeout=\"90m\"\nlinger=\"1ns\"\nmax_header_bytes=\"0\"\n[app]\ndemo=true",
 	}
 	for name, text := range texts {
@@ -158,7 +159,7 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 				t.Errorf("%s\ngot  %+v\nwant %+v", b.String(), second, first)
 			}
 			for _, k := range Keys() {
-				if k.Table != "listener" && !strings.Contains(b.String(), lastName(k.Name)) {
+				if k.Table != "listener" && k.Table != "watch.route" && !strings.Contains(b.String(), lastName(k.Name)) {
 					t.Errorf("%s is missing in\n%s", k.Name, b.String())
 				}
 			}
@@ -226,6 +227,10 @@ func TestEverySampleLoads(t *testing.T) {
 			load(t, "[app]\ndemo = true\n[[listener]]\n"+line)
 		case k.Table == "listener":
 			load(t, "[app]\ndemo = true\n[[listener]]\naddress = \"unix:/x\"\n"+line)
+		case k.Name == "watch.route.path":
+			load(t, "app.demo = true\n[[watch.route]]\n"+line)
+		case k.Table == "watch.route":
+			load(t, "app.demo = true\n[[watch.route]]\npath = \"/x\"\n"+line)
 		case k.Table == "app":
 			load(t, "[app]\ndemo = true\n"+line)
 		case k.Table == "":

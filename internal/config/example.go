@@ -23,17 +23,23 @@ func WriteExample(w io.Writer) error {
 	values := reflect.ValueOf(Default()).Elem()
 	keys, tables := split(values, "")
 	exampleKeys(&b, keys)
+	exampleTables(&b, tables)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func exampleTables(b *strings.Builder, tables []setting) {
 	for _, t := range tables {
 		if isTable(t.field.Type) {
-			exampleTable(&b, t, "["+t.name()+"]", t.value)
+			exampleTable(b, t, t.value)
+			_, within := split(t.value, t.path)
+			exampleTables(b, within)
 			continue
 		}
 		var sample strings.Builder
-		exampleTable(&sample, t, "[["+t.name()+"]]", newElement(t))
+		exampleTable(&sample, t, newElement(t))
 		b.WriteString("\n" + commentOut(strings.TrimPrefix(sample.String(), "\n")))
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // newElement is a table of an array of tables, at its defaults.
@@ -43,21 +49,22 @@ func newElement(t setting) reflect.Value {
 	return v
 }
 
-func exampleTable(b *strings.Builder, t setting, header string, table reflect.Value) {
-	fmt.Fprintf(b, "\n# %s\n%s\n", t.tag("doc"), header)
+func exampleTable(b *strings.Builder, t setting, table reflect.Value) {
+	fmt.Fprintf(b, "\n# %s\n%s\n", t.tag("doc"), t.header())
 	keys, _ := split(table, "")
 	exampleKeys(b, keys)
 }
 
 // exampleKeys writes each key live if it has a default, commented out if not.
-// The address is what makes a listener, so that it is live in its sample.
+// The address is what makes a listener and the path what makes a route, so that
+// they are live in their samples.
 func exampleKeys(b *strings.Builder, keys []setting) {
 	for _, s := range keys {
 		value, comment := literalOfTag(s, "sample"), "# "
 		if _, ok := s.field.Tag.Lookup("default"); ok {
 			value, comment = s.literal(), ""
 		}
-		if s.tag("kind") == "address" {
+		if kind := s.tag("kind"); kind == "address" || kind == "pattern" {
 			comment = ""
 		}
 		fmt.Fprintf(b, "\n# %s\n%s%s = %s\n", s.tag("doc"), comment, s.name(), value)
@@ -78,12 +85,8 @@ func WriteMarkdown(w io.Writer) error {
 	b.WriteString("## Top of the file\n")
 	markdownTable(&b, "")
 	for _, t := range tables() {
-		header := "[" + t.name() + "]"
-		if isTableArray(t.field.Type) {
-			header = "[" + header + "]"
-		}
-		fmt.Fprintf(&b, "\n## `%s`\n\n%s.\n", header, sentence(t.tag("doc")))
-		markdownTable(&b, t.name())
+		fmt.Fprintf(&b, "\n## `%s`\n\n%s.\n", t.header(), sentence(t.tag("doc")))
+		markdownTable(&b, plainKey(t.path))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -49,10 +49,16 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"misplaced and foreign", demo + "backlog = 1", `did you mean listener.backlog?`},
 
 		// to come
-		{"key to come", demo + "timeout = \"60s\"", `unicorn.toml:2: timeout: known, but not in this version yet`},
-		{"table to come", demo + "[watch]\nstatus = 504", `unicorn.toml:2: watch: known, but not in this version yet`},
+		{"key to come", demo + "shutdown_delay = \"60s\"", `unicorn.toml:2: shutdown_delay: known, but not in this version yet`},
+		{"table to come", demo + "[recycle]\nmax_requests = 504", `unicorn.toml:2: recycle: known, but not in this version yet`},
 		{"key of a table to come", demo + "[http]\nh2c = true", `unicorn.toml:3: http.h2c: known, but not`},
 		{"value to come", "[app]\ndemo=true\nready = \"notify\"", `unicorn.toml:3: app.ready: "notify" is known, but not`},
+
+		// watch
+		{"status of no error", demo + "[watch]\nstatus = 200", `unicorn.toml:3: watch.status: must be 0 or a status of an error`},
+		{"route without path", demo + "[[watch.route]]\ntimeout = \"1s\"", `watch.route.path: is required`},
+		{"wrong pattern", demo + "[[watch.route]]\npath = \"a b c\"", `unicorn.toml:3: watch.route.path: "a b c" cannot be used`},
+		{"two routes for the same", demo + "[[watch.route]]\npath = \"/x\"\n[[watch.route]]\npath = \"/x\"", `conflicts with`},
 
 		// types
 		{"bare duration", demo + "boot_timeout = 60", `boot_timeout: a duration needs its unit: write "60s"`},

@@ -31,13 +31,32 @@ func Keys() []Key {
 
 // specimen is a Config in which every table occurs once.
 func specimen() reflect.Value {
-	return reflect.ValueOf(&Config{Listeners: make([]Listener, 1)}).Elem()
+	c := &Config{Listeners: make([]Listener, 1), Watch: Watch{Routes: make([]Route, 1)}}
+	return reflect.ValueOf(c).Elem()
 }
 
-// tables lists the tables of the file with their sentences.
-func tables() []setting {
-	_, tables := split(specimen(), "")
-	return tables
+// tables lists the tables of the file with their sentences, each before those
+// within it.
+func tables() []setting { return tablesWithin(specimen(), "") }
+
+func tablesWithin(v reflect.Value, at string) (all []setting) {
+	_, tables := split(v, at)
+	for _, t := range tables {
+		all = append(all, t)
+		if isTable(t.field.Type) {
+			all = append(all, tablesWithin(t.value, t.path)...)
+		}
+	}
+	return all
+}
+
+// header is the line that a table begins with.
+func (s setting) header() string {
+	name := plainKey(s.path)
+	if isTableArray(s.field.Type) {
+		return "[[" + name + "]]"
+	}
+	return "[" + name + "]"
 }
 
 func tableOf(path string) string {

@@ -17,23 +17,28 @@ func (c *Config) WriteTOML(w io.Writer) error {
 	var b strings.Builder
 	keys, tables := split(reflect.ValueOf(c).Elem(), "")
 	c.writeKeys(&b, keys)
-	for _, t := range tables {
-		if isTable(t.field.Type) {
-			c.writeTable(&b, "["+t.name()+"]", t.value)
-			continue
-		}
-		for i := range t.value.Len() {
-			c.writeTable(&b, "[["+t.name()+"]]", t.value.Index(i))
-		}
-	}
+	c.writeTables(&b, tables)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (c *Config) writeTable(b *strings.Builder, header string, table reflect.Value) {
-	fmt.Fprintf(b, "\n%s\n", header)
-	keys, _ := split(table, "")
+func (c *Config) writeTables(b *strings.Builder, tables []setting) {
+	for _, t := range tables {
+		if isTable(t.field.Type) {
+			c.writeTable(b, t, t.value)
+			continue
+		}
+		for i := range t.value.Len() {
+			c.writeTable(b, t, t.value.Index(i))
+		}
+	}
+}
+
+func (c *Config) writeTable(b *strings.Builder, t setting, table reflect.Value) {
+	fmt.Fprintf(b, "\n%s\n", t.header())
+	keys, within := split(table, t.path)
 	c.writeKeys(b, keys)
+	c.writeTables(b, within)
 }
 
 func (c *Config) writeKeys(b *strings.Builder, keys []setting) {

@@ -10,10 +10,10 @@ import (
 // notYet are keys and tables of the design that this version does not have. A
 // feature that comes takes its name out.
 var notYet = []string{
-	"timeout", "shutdown_delay", "watch", "recycle", "access_log", "admin",
+	"shutdown_delay", "recycle", "access_log", "admin",
 	"listener.reuseport", "listener.tls_cert", "listener.tls_key", "listener.proxy_protocol",
 	"app.proxy",
-	"http.read_timeout", "http.write_timeout", "http.max_body", "http.h2c",
+	"http.max_body", "http.h2c",
 }
 
 const sayNotYet = "known, but not in this version yet"

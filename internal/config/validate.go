@@ -24,6 +24,7 @@ func (c *Config) validate(known Faults) Faults {
 	}
 	v.app()
 	v.timing()
+	v.watch()
 	v.identity()
 	v.listeners()
 	v.control()

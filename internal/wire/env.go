@@ -44,12 +44,28 @@ type Settings struct {
 	ControlPath string        `json:"control_path,omitempty"`
 	Verbose     bool          `json:"verbose,omitempty"`
 	HTTP        HTTP          `json:"http"`
+	Watch       Watch         `json:"watch"`
+}
+
+// Watch is what a request may take.
+type Watch struct {
+	Timeout time.Duration `json:"timeout"` // 0 = no limit
+	Status  int           `json:"status"`  // of the answer; 0 = none, the connection is cut
+	Routes  []Route       `json:"routes,omitempty"`
+}
+
+// Route is a limit for some requests.
+type Route struct {
+	Pattern string        `json:"pattern"` // of http.ServeMux
+	Timeout time.Duration `json:"timeout"`
 }
 
 // HTTP are the limits of the `[http]` table; zero is off.
 type HTTP struct {
 	ReadHeaderTimeout time.Duration `json:"read_header_timeout"`
 	IdleTimeout       time.Duration `json:"idle_timeout"`
-	Linger            time.Duration `json:"linger"` // what an idle connection still gets when draining
+	ReadTimeout       time.Duration `json:"read_timeout"`  // longest without progress of the client
+	WriteTimeout      time.Duration `json:"write_timeout"` // the same
+	Linger            time.Duration `json:"linger"`        // what an idle connection still gets when draining
 	MaxHeaderBytes    int           `json:"max_header_bytes"`
 }

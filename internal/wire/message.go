@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Type names a line of the pipe. A type that is not listed here is ignored by
@@ -11,12 +12,14 @@ import (
 type Type string
 
 const (
-	Hello    Type = "hello"    // "I speak this protocol: wait for my ready", sent when the worker package loads
-	Ready    Type = "ready"    // the worker accepts connections
-	Beat     Type = "beat"     // the process is alive; carries counters
-	Draining Type = "draining" // the worker stopped accepting of its own accord (a signal sent to it)
-	Reopen   Type = "reopen"   // the worker asks for freshly opened logs (it got USR1 itself)
-	Failed   Type = "failed"   // the first stage could not start the app; Reason says why
+	Hello     Type = "hello"     // "I speak this protocol: wait for my ready", sent when the worker package loads
+	Ready     Type = "ready"     // the worker accepts connections
+	Beat      Type = "beat"      // the process is alive; carries counters
+	Overdue   Type = "overdue"   // a request has exceeded its limit: ID and the fields of an incident
+	Recovered Type = "recovered" // the handler of ID has returned after all
+	Draining  Type = "draining"  // the worker stopped accepting of its own accord (a signal sent to it)
+	Reopen    Type = "reopen"    // the worker asks for freshly opened logs (it got USR1 itself)
+	Failed    Type = "failed"    // the first stage could not start the app; Reason says why
 )
 
 // Message is one line of the heartbeat pipe, worker to master. Everything in it
@@ -30,10 +33,22 @@ type Message struct {
 	Commands bool `json:"commands,omitempty"`
 
 	// A beat's state and counters since the start of the process.
-	InFlight    int64  `json:"in_flight,omitempty"`   // requests being handled
-	OldestMS    int64  `json:"oldest_ms,omitempty"`   // age of the oldest of them, milliseconds
-	Connections int64  `json:"connections,omitempty"` // connections held
-	Requests    uint64 `json:"requests,omitempty"`    // requests answered since the start
+	InFlight    int64  `json:"in_flight,omitempty"`    // requests being handled
+	OldestMS    int64  `json:"oldest_ms,omitempty"`    // age of the oldest of them, milliseconds
+	Connections int64  `json:"connections,omitempty"`  // connections held
+	Requests    uint64 `json:"requests,omitempty"`     // requests answered since the start
+	Stuck       int64  `json:"stuck,omitempty"`        // requests that were overdue and whose handlers run on
+	TimedOut    uint64 `json:"timed_out,omitempty"`    // requests that exceeded their limit
+	SlowClients uint64 `json:"slow_clients,omitempty"` // connections closed because the client made no progress
+
+	// An incident. ID is unique in its worker; the rest is for people.
+	ID     string `json:"id,omitempty"`
+	Method string `json:"method,omitempty"`
+	Path   string `json:"path,omitempty"`
+	Remote string `json:"remote,omitempty"`
+	AgeMS  int64  `json:"age_ms,omitempty"`
+	Status int    `json:"status,omitempty"` // what the client was answered; 0 = nothing
+	Stack  string `json:"stack,omitempty"`
 
 	// Reason of a failed start.
 	Reason string `json:"reason,omitempty"`
@@ -55,10 +70,35 @@ func Parse(line []byte) (Message, error) {
 	if m.Type == "" {
 		return Message{}, fmt.Errorf("pipe line: %w", errNoType)
 	}
-	if m.InFlight < 0 || m.OldestMS < 0 || m.Connections < 0 {
+	if m.InFlight < 0 || m.OldestMS < 0 || m.Connections < 0 || m.Stuck < 0 || m.AgeMS < 0 {
 		return Message{}, fmt.Errorf("pipe line: negative count in %q", m.Type)
 	}
+	if (m.Type == Overdue || m.Type == Recovered) && m.ID == "" {
+		return Message{}, fmt.Errorf("pipe line: no \"id\" in %q", m.Type)
+	}
+	m.clip()
 	return m, nil
+}
+
+// Longest texts of an incident that are kept, in bytes.
+const (
+	maxID    = 64
+	maxWord  = 256
+	maxPath  = 2 << 10
+	MaxStack = 32 << 10
+)
+
+// clip bounds what an incident can make the master remember.
+func (m *Message) clip() {
+	m.ID, m.Method, m.Remote = clip(m.ID, maxID), clip(m.Method, maxWord), clip(m.Remote, maxWord)
+	m.Path, m.Stack, m.Reason = clip(m.Path, maxPath), clip(m.Stack, MaxStack), clip(m.Reason, maxPath)
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
 }
 
 // Append adds m as one line, newline included, to buf.
