@@ -45,9 +45,17 @@ func become() error {
 	}
 	env := append(Without(os.Environ(), Env, wire.EnvListenPID), wire.EnvListenPID+"="+strconv.Itoa(os.Getpid()))
 	if self >= 0 {
-		return execSelf(self, order.Argv, env)
+		return explainSelf(execSelf(self, order.Argv, env), order)
 	}
 	return execApp(order, env)
+}
+
+// explainSelf: the folder is no barrier, since the file is open; its mode is.
+func explainSelf(err error, order Order) error {
+	if errors.Is(err, syscall.EACCES) && order.User != nil {
+		return fmt.Errorf("%w (as %s: the file needs mode 0755)", err, order.User.Name)
+	}
+	return err
 }
 
 func execApp(order Order, env []string) error {
