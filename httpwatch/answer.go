@@ -25,6 +25,7 @@ func (r *request) expire() {
 	} else {
 		r.ctx.timeOut()
 	}
+	w.table.stick(r)
 	w.clerk.overdue(r, in)
 }
 

@@ -3,7 +3,6 @@ package httpwatch
 import (
 	"errors"
 	"io"
-	"net"
 	"time"
 )
 
@@ -46,12 +45,3 @@ func (b *body) finish(limit time.Duration) {
 
 // slow says whether the watch closed the connection for want of progress.
 func (r *request) slow() bool { return r.progress.closed.Load() }
-
-// conn returns the connection of r, nil if ConnContext was not installed.
-func (r *request) conn() net.Conn {
-	if r.req == nil {
-		return nil
-	}
-	c, _ := r.ctx.Context.Value(connKey{}).(net.Conn)
-	return c
-}

@@ -1,21 +1,10 @@
 package httpwatch
 
 import (
-	"context"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
 )
-
-type connKey struct{}
-
-// ConnContext is for http.Server.ConnContext: the watch then knows the
-// connection of a request, and can cut it, and can tell whether a slow client
-// makes progress. Without it HTTP/1 connections are cut by taking them over.
-func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
-}
 
 // progress is what the sweep remembers of a client that is waited for.
 type progress struct {

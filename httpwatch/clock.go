@@ -61,7 +61,6 @@ func (t *table) markLocked(r *request) {
 	r.overdue = true
 	t.lastID++
 	r.id = t.lastID
-	t.stuck++
 }
 
 // nextLocked is when the next request is due, 0 if none is.

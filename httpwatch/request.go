@@ -19,10 +19,13 @@ type request struct {
 	ctx   lazyContext
 	body  body
 
+	connection *connection // nil if it is not known
+
 	// Guarded by table.mu.
 	inTable     bool
 	unscheduled bool // it is in no queue of a limit
 	overdue     bool
+	stuck       bool // overdue, and its client has been dealt with
 	exempt      bool
 	limit, due  int64
 	movedAt     int // place in the heap, plus one
@@ -90,6 +93,7 @@ func (w *Watch) serve(next http.Handler, rw http.ResponseWriter, req *http.Reque
 		r.body = body{ReadCloser: req.Body, request: r}
 		r.req.Body = &r.body
 	}
+	r.connection, _ = req.Context().Value(connKey{}).(*connection)
 	w.table.enter(r, w.limitOf(req))
 	r.ctx.labels = r.seat.labels
 	pprof.SetGoroutineLabels(r.seat.labels)

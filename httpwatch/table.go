@@ -59,6 +59,7 @@ func (t *table) enter(r *request, limit time.Duration) {
 	r.seat = t.takeSeat()
 	r.inTable = true
 	t.inFlight++
+	r.connection.carry()
 	t.all.push(r, byStart)
 	if limit > 0 {
 		r.limit = int64(limit)
@@ -81,10 +82,22 @@ func (t *table) leave(r *request) (wasOverdue bool) {
 	t.all.remove(r, byStart)
 	t.unscheduleLocked(r)
 	t.seats = append(t.seats, r.seat)
-	if r.overdue {
+	if r.stuck {
 		t.stuck--
 	}
+	r.connection.drop(r.stuck)
 	return r.overdue
+}
+
+// stick counts r as stuck, unless its handler has returned in the meantime.
+func (t *table) stick(r *request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.inTable {
+		r.stuck = true
+		t.stuck++
+		r.connection.stick()
+	}
 }
 
 // takeSeat returns the seat that has been free for longest, so that goroutines

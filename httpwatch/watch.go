@@ -16,17 +16,23 @@ var ErrTimeout = errors.New("httpwatch: the request has exceeded its timeout")
 const NoAnswer = -1
 
 // Options say what is watched. The zero value watches without any limit.
+//
+// Grace is what the keeper of the process goes by; the watch itself acts on
+// nothing but the timeout, and only keeps the number.
 type Options struct {
 	Timeout time.Duration // longest a request may take; 0 = no limit
-	Status  int           // of the answer to an overdue request; 0 = 504
+	Grace   time.Duration // what an overdue request gets on top before its process is replaced
+	Status  int           // of the answer to an overdue request; 0 = 504, NoAnswer = none
 	Routes  []Route       // limits for some requests; a pattern is used as http.ServeMux would
 
 	// Longest a handler may wait for one byte of progress from the client: when
 	// it reads the body, and when it writes the response. 0 = no limit.
 	ReadTimeout, WriteTimeout time.Duration
 
-	// Overdue is called once for each incident, in order, from one goroutine;
-	// Recovered with its id when the handler has returned after all.
+	// Overdue is called once for each incident, in order, from one goroutine, after
+	// the client was dealt with and Snapshot.Stuck and OnlyStuck say so; up to a
+	// second later when many are overdue, for the stacks. Recovered is called with
+	// its id when the handler has returned after all, never before Overdue.
 	Overdue   func(Incident)
 	Recovered func(id uint64)
 }
@@ -53,7 +59,7 @@ type Incident struct {
 // Snapshot is what a Watch knows at one moment. Counters grow from the start.
 type Snapshot struct {
 	InFlight int           // requests and tasks whose handlers run
-	Stuck    int           // of these, overdue ones: answered, but their handlers run on
+	Stuck    int           // of these, overdue ones: answered or cut, but their handlers run on
 	Oldest   time.Duration // age of the oldest that has a limit or may yet get one
 	Due      time.Duration // until the next limit is reached; negative if there is none
 

@@ -6,45 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 )
-
-// site is a watched server and what it reported.
-type site struct {
-	*httptest.Server
-	watch     *Watch
-	overdue   chan Incident
-	recovered chan uint64
-}
-
-func newSite(t testing.TB, opt Options, h http.HandlerFunc) *site {
-	t.Helper()
-	s := &site{overdue: make(chan Incident, 1000), recovered: make(chan uint64, 1000)}
-	opt.Overdue = func(in Incident) { s.overdue <- in }
-	opt.Recovered = func(id uint64) { s.recovered <- id }
-	s.watch = New(opt)
-	s.Server = httptest.NewUnstartedServer(s.watch.Handler(h))
-	s.Config.ConnContext = ConnContext
-	s.Config.ErrorLog = nil
-	s.Start()
-	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
-	return s
-}
-
-const limitFor = 10 * time.Second // on what must not last
-
-func wait[T any](t testing.TB, what string, c <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(limitFor):
-		t.Fatalf("no %s", what)
-	}
-	return v
-}
 
 //go:noinline
 func theStuckFunction(release <-chan struct{}) { <-release }
