@@ -39,16 +39,20 @@ func (w *worker) beat(fd int) {
 	defer close(w.silent)
 	unix.SetNonblock(fd, true) // the master made it so; a worker must never block on it
 	out := pipe{fd: fd}
-	tick := time.NewTicker(w.settings.BeatEvery)
-	defer tick.Stop()
+	next := time.NewTimer(w.settings.BeatEvery)
+	defer next.Stop()
 	for {
 		var err error
 		select {
 		case s := <-w.words:
 			err = out.write(s.message, true)
 			s.said <- err
-		case now := <-tick.C:
-			err = out.write(w.load(now), false)
+			if len(out.owed) > 0 {
+				next.Reset(payEvery)
+			}
+		case <-next.C:
+			err = out.write(w.load(), false)
+			next.Reset(w.pause(&out))
 		}
 		if err != nil {
 			w.orphan()
@@ -57,18 +61,50 @@ func (w *worker) beat(fd int) {
 	}
 }
 
+// pause is the time to the next beat: shorter while a request is near its limit
+// or beyond it, for then somebody is looking, and shortest while the pipe is full.
+func (w *worker) pause(out *pipe) time.Duration {
+	every := w.settings.BeatEvery
+	if len(out.owed) > 0 {
+		return payEvery
+	}
+	if s := w.watch.Snapshot(); s.Stuck > 0 || s.Due >= 0 && s.Due < every {
+		return max(every/4, fastest)
+	}
+	return every
+}
+
+const (
+	payEvery = 10 * time.Millisecond
+	fastest  = 50 * time.Millisecond
+)
+
 // load is the state that a beat tells.
-func (w *worker) load(now time.Time) wire.Message {
-	m := w.conns.load(now)
+func (w *worker) load() wire.Message {
+	s := w.watch.Snapshot()
+	m := wire.Message{
+		Type:        wire.Beat,
+		InFlight:    int64(s.InFlight),
+		OldestMS:    s.Oldest.Milliseconds(),
+		Connections: w.conns.held(),
+		Requests:    s.Requests,
+		Stuck:       int64(s.Stuck),
+		TimedOut:    s.TimedOut,
+		SlowClients: s.SlowClients,
+	}
 	for _, g := range w.taken.gates { // a worker with a pipe has taken them in attach
 		m.Connections += g.Open()
 	}
 	return m
 }
 
-// maxOwed bounds what waits for room in a full pipe, in bytes. A handful of
-// words (ready, draining, reopen) is far below.
-const maxOwed = 4096
+// Bounds on what waits for room in a full pipe, in bytes. Incidents come with
+// their stacks up to the first one, without beyond it; a handful of words (ready,
+// draining, reopen) is far below.
+const (
+	owedStacks = 512 << 10
+	maxOwed    = 1 << 20
+)
 
 // pipe writes lines without ever blocking.
 //
@@ -85,6 +121,9 @@ type pipe struct {
 func (p *pipe) write(m wire.Message, must bool) error {
 	if err := p.pay(); err != nil {
 		return err
+	}
+	if len(p.owed) > owedStacks {
+		m.Stack = ""
 	}
 	line := m.Append(nil)
 	if len(p.owed) > 0 {

@@ -12,7 +12,7 @@ import (
 func BenchmarkHandler(b *testing.B) {
 	w := newWorker(inheritance{pipe: -1, command: -1, settings: defaults}, nil)
 	ours, _ := net.Pipe()
-	c := w.conns.add(ours)
+	c := w.conns.add(ours, context.Background())
 	h := w.handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	r := httptest.NewRequest("GET", "/", nil)
 	r = r.WithContext(context.WithValue(r.Context(), connKey{}, c))

@@ -1,36 +1,34 @@
 package worker
 
 import (
-	"container/list"
 	"context"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/httpwatch"
 )
 
-// conns is the table of the HTTP connections and of the requests in flight. The
-// server's ConnState hook keeps it, from the goroutine of each connection.
+// conns is the table of the HTTP connections. The server's ConnState hook keeps
+// it, from the goroutine of each connection. The requests on them are the
+// watch's.
 type conns struct {
 	empty chan struct{} // has one element when the last connection has left
 
 	mu       sync.Mutex // guards all below
 	open     map[net.Conn]*conn
 	hijacked map[net.Conn]struct{} // the handler's own now; net/http tells no more of them
-	inFlight list.List             // of time.Time, when each request began; the oldest is first
-	requests uint64                // answered since the start
 }
 
 // conn is one connection that net/http serves.
 type conn struct {
 	net     net.Conn
-	resting bool          // waits for a request (StateNew or StateIdle)
-	since   time.Time     // when it last came to rest
-	http2   bool          // has carried an HTTP/2 request
-	closing bool          // closed by us; its StateClosed is on the way
-	request *list.Element // HTTP/1: the one in flight, nil if none
+	resting bool            // waits for a request (StateNew or StateIdle)
+	since   time.Time       // when it last came to rest
+	http2   bool            // has carried an HTTP/2 request
+	closing bool            // closed by us; its StateClosed is on the way
+	watched context.Context // names it to the watch
 }
 
 type connKey struct{} // of a request's context, names its *conn
@@ -47,7 +45,8 @@ func newConns() *conns {
 func (t *conns) watch(srv *http.Server) {
 	stateHook, contextHook := srv.ConnState, srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-		ctx = context.WithValue(ctx, connKey{}, t.add(nc))
+		ctx = httpwatch.ConnContext(ctx, nc)
+		ctx = context.WithValue(ctx, connKey{}, t.add(nc, ctx))
 		if contextHook != nil {
 			return contextHook(ctx, nc)
 		}
@@ -62,10 +61,10 @@ func (t *conns) watch(srv *http.Server) {
 }
 
 // add runs in the goroutine that accepts, so it is done before the gate parks.
-func (t *conns) add(nc net.Conn) *conn {
+func (t *conns) add(nc net.Conn, watched context.Context) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := &conn{net: nc, resting: true, since: time.Now()}
+	c := &conn{net: nc, resting: true, since: time.Now(), watched: watched}
 	t.open[nc] = c
 	return c
 }
@@ -83,11 +82,7 @@ func (t *conns) changeState(nc net.Conn, state http.ConnState) {
 	case http.StateIdle:
 		c.resting, c.since = true, time.Now()
 	case http.StateHijacked:
-		// A WebSocket is no request any more: it is counted apart, and its age
-		// says nothing about the health of the worker.
 		t.hijacked[nc] = struct{}{}
-		t.endLocked(c.request)
-		c.request = nil
 		delete(t.open, nc)
 	case http.StateClosed:
 		delete(t.open, nc)
@@ -105,52 +100,23 @@ func (t *conns) tellEmpty() {
 	}
 }
 
-// begin notes that a request is in flight and returns what ends it.
-func (t *conns) begin(r *http.Request) (end func()) {
+// carriesHTTP2 notes that r came over HTTP/2, of which ConnState tells nothing.
+func (t *conns) carriesHTTP2(r *http.Request) {
 	c, _ := r.Context().Value(connKey{}).(*conn) // nil if a user's hook replaced the context
+	if c == nil {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.inFlight.PushBack(time.Now())
-	if c != nil && r.ProtoMajor == 1 {
-		c.request = e
-	} else if c != nil {
-		c.http2 = true
-	}
-	return func() { t.end(c, e) }
+	c.http2 = true
 }
 
-func (t *conns) end(c *conn, e *list.Element) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.endLocked(e)
-	if c != nil && c.request == e {
-		c.request = nil
-	}
-	t.requests++
-}
-
-// endLocked takes e out of the list, once: a hijacked request has left before.
-func (t *conns) endLocked(e *list.Element) {
-	if e != nil {
-		t.inFlight.Remove(e) // does nothing for an element that has left
-	}
-}
-
-// load is what a beat tells of the table.
-func (t *conns) load(now time.Time) wire.Message {
+// held is the number of connections.
+func (t *conns) held() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forgetClosedLocked()
-	m := wire.Message{
-		Type:        wire.Beat,
-		InFlight:    int64(t.inFlight.Len()),
-		Connections: int64(len(t.open) + len(t.hijacked)),
-		Requests:    t.requests,
-	}
-	if oldest := t.inFlight.Front(); oldest != nil {
-		m.OldestMS = max(0, now.Sub(oldest.Value.(time.Time)).Milliseconds())
-	}
-	return m
+	return int64(len(t.open) + len(t.hijacked))
 }
 
 // forgetClosedLocked drops the hijacked connections that their handlers have

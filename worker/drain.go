@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fugue-http/fugue/httpwatch"
 	"github.com/fugue-http/fugue/sockets"
 )
 
@@ -32,7 +33,9 @@ var errDrainLimit = errors.New("drain: limit reached, what was left is cut")
 //
 // The gate is shut by now; the server runs on, and each answer says
 // `Connection: close`. Connections at rest get linger to send one more request.
-// It returns nil when no connection is left; the caller closes the server.
+// It returns nil when no connection is left that waits for something: requests
+// that were overdue have been answered, and nobody waits for their handlers. The
+// caller closes the server.
 func (w *worker) drainHTTP(srv *http.Server, gates []*sockets.Gate) error {
 	since, linger, orphaned := time.Now(), w.settings.HTTP.Linger, w.orphaned
 	if err := w.awaitParked(gates); err != nil {
@@ -50,6 +53,7 @@ func (w *worker) drainHTTP(srv *http.Server, gates []*sockets.Gate) error {
 		}
 		select {
 		case <-w.conns.empty:
+		case <-w.stuck:
 		case <-time.After(rest.again):
 		case <-orphaned:
 			orphaned, linger = nil, min(linger, orphanLinger)
@@ -77,7 +81,7 @@ func (w *worker) awaitParked(gates []*sockets.Gate) error {
 
 // rest is what a sweep has left.
 type rest struct {
-	left      int           // connections, hijacked ones included
+	left      int           // connections, hijacked ones included, those that carry only stuck requests not
 	onlyHTTP2 bool          // none of HTTP/1 among them, hijacked ones aside
 	again     time.Duration // when to sweep again at the latest
 }
@@ -88,13 +92,16 @@ func (t *conns) sweep(now, begin time.Time, linger time.Duration) rest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forgetClosedLocked()
-	r := rest{left: len(t.open) + len(t.hijacked), onlyHTTP2: len(t.open) > 0}
+	r := rest{left: len(t.hijacked), onlyHTTP2: len(t.open) > 0}
 	r.again = max(linger, time.Millisecond) // what comes to rest from now on is due no sooner
 	if len(t.hijacked) > 0 {
 		r.again = min(r.again, lookAgain)
 	}
 	budget := closeAtOnce
 	for _, c := range t.open {
+		if !httpwatch.OnlyStuck(c.watched) {
+			r.left++
+		}
 		r.onlyHTTP2 = r.onlyHTTP2 && c.http2
 		r.again = min(r.again, c.settle(now, begin, linger, &budget))
 	}

@@ -155,7 +155,7 @@ func TestSweepClosesAFewAtATime(t *testing.T) {
 	table := newConns()
 	for range closeAtOnce + 1 {
 		c, _ := net.Pipe()
-		table.add(c)
+		table.add(c, context.Background())
 	}
 	now := time.Now().Add(time.Hour)
 	if r := table.sweep(now, now, 0); r.again > time.Millisecond {
@@ -287,19 +287,38 @@ func TestUsersHooksAndLimitsAreKept(t *testing.T) {
 	}
 }
 
-func TestBeatTellsTheOldestRequest(t *testing.T) {
+func TestBeatTellsWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	table := newConns()
-	r := httptest.NewRequest("GET", "/", nil)
-	endFirst := table.begin(r)
-	first := table.inFlight.Front().Value.(time.Time)
-	endSecond := table.begin(r)
-	if m := table.load(first.Add(3 * time.Second)); m.InFlight != 2 || m.OldestMS != 3000 || m.Requests != 0 {
+	i := newInside(t, testSettings)
+	first, second := i.watch.Begin(context.Background(), "one"), i.watch.Begin(context.Background(), "two")
+	if m := i.load(); m.InFlight != 2 || m.Requests != 0 {
 		t.Errorf("two in flight: %+v", m)
 	}
-	endSecond()
-	endFirst()
-	if m := table.load(first.Add(time.Hour)); m.InFlight != 0 || m.OldestMS != 0 || m.Requests != 2 {
-		t.Errorf("both answered: %+v", m)
+	second.Done()
+	first.Done()
+	if m := i.load(); m.InFlight != 0 || m.OldestMS != 0 || m.Requests != 2 {
+		t.Errorf("both done: %+v", m)
 	}
+}
+
+// A stuck request is answered, reported, and does not hold up a drain.
+func TestStuckRequestDoesNotHoldUpADrain(t *testing.T) {
+	t.Parallel()
+	settings := testSettings
+	settings.Watch.Timeout, settings.Watch.Status = 50*time.Millisecond, 504
+	i := newInside(t, settings)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	ended := i.serve(t, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release })})
+	resp, err := http.Get(i.socket.url("/stuck"))
+	check(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != 504 {
+		t.Errorf("the client got %s", resp.Status)
+	}
+	if m := i.awaitType(t, wire.Overdue); m.Path != "/stuck" || m.Status != 504 || m.ID == "" || m.Stack == "" {
+		t.Errorf("told %+v", m)
+	}
+	i.drain()
+	check(t, within(t, "Serve", ended))
 }

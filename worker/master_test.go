@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -265,7 +266,7 @@ func (s start) environ(t testing.TB) []string {
 		return env
 	}
 	settings := s.settings
-	if settings == (wire.Settings{}) {
+	if reflect.DeepEqual(settings, wire.Settings{}) {
 		settings = testSettings
 	}
 	j, err := json.Marshal(settings)

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/fugue-http/fugue/sockets"
 )
@@ -29,13 +30,21 @@ func (w *worker) drainOther(srv Server, gates []*sockets.Gate) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	select {
-	case err := <-finish(ctx, srv, gates):
-		return err
-	case <-w.expired:
-		return fmt.Errorf("%w: %T", errDrainLimit, srv)
-	case <-w.stopping:
-		return nil
+	finished := finish(ctx, srv, gates)
+	for {
+		select {
+		case err := <-finished:
+			return err
+		case <-w.stuck:
+		case <-time.After(lookAgain):
+		case <-w.expired:
+			return fmt.Errorf("%w: %T", errDrainLimit, srv)
+		case <-w.stopping:
+			return nil
+		}
+		if w.onlyStuck() {
+			return nil // nobody waits for these any more
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"math"
 	"net"
 	"net/http"
 
@@ -118,25 +119,26 @@ func (w *worker) prepare(srv *http.Server) {
 	if srv.MaxHeaderBytes == 0 {
 		srv.MaxHeaderBytes = limits.MaxHeaderBytes
 	}
+	if srv.MaxHeaderBytes == 0 { // off, for which net/http has no value: 0 is 1 MiB
+		srv.MaxHeaderBytes = math.MaxInt32
+	}
 	w.conns.watch(srv)
 	srv.Handler = w.handler(srv.Handler)
 }
 
-// handler notes each request, and while draining asks its client not to come
-// back over this connection: HTTP/1 closes it after the answer, HTTP/2 sends
-// GOAWAY. An answer that began before the drain leaves its connection at rest,
-// with linger to hear the same.
+// handler puts next under the watch, which also asks clients not to come back
+// over their connections while the worker drains: HTTP/1 closes after the
+// answer, HTTP/2 sends GOAWAY.
 func (w *worker) handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux
 	}
+	watched := w.watch.Handler(next)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		defer w.conns.begin(r)()
-		// An upgrade says `Connection: Upgrade`; ours beside it would spoil it.
-		if isClosed(w.draining) && r.Header.Get("Upgrade") == "" {
-			rw.Header().Set("Connection", "close")
+		if r.ProtoMajor >= 2 {
+			w.conns.carriesHTTP2(r)
 		}
-		next.ServeHTTP(rw, r)
+		watched.ServeHTTP(rw, r)
 	})
 }
 

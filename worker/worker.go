@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fugue-http/fugue/httpwatch"
 	"github.com/fugue-http/fugue/internal/wire"
 	"github.com/fugue-http/fugue/sockets"
 )
@@ -20,8 +21,10 @@ type worker struct {
 	err  error     // why it could not attach; whoever wants to serve is told
 	exit func(int) // os.Exit, but for tests
 
-	conns *conns // HTTP connections and requests
-	taken taken  // listeners
+	conns *conns           // HTTP connections
+	watch *httpwatch.Watch // requests and tasks
+	stuck chan struct{}    // has an element when one more is stuck; wakes a drain
+	taken taken            // listeners
 
 	// The state of a worker is which of these are closed. Each is closed once
 	// and stays closed; drain, orphan and stop are the only ones to do it.
@@ -62,7 +65,7 @@ var self = sync.OnceValue(func() *worker {
 })
 
 func newWorker(in inheritance, exit func(int)) *worker {
-	return &worker{
+	w := &worker{
 		inheritance: in,
 		exit:        exit,
 		conns:       newConns(),
@@ -72,7 +75,10 @@ func newWorker(in inheritance, exit func(int)) *worker {
 		stopping:    make(chan struct{}),
 		words:       make(chan word),
 		silent:      make(chan struct{}),
+		stuck:       make(chan struct{}, 1),
 	}
+	w.watch = newWatch(w)
+	return w
 }
 
 // attach takes charge of the inherited descriptors and starts the goroutines
@@ -121,6 +127,7 @@ func (w *worker) shutWhenDraining() {
 // drain stops accepting and lets what runs finish.
 func (w *worker) drain() {
 	w.drainOnce.Do(func() {
+		w.watch.Closing()
 		close(w.draining)
 		go w.enforce()
 	})
