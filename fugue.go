@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fugue-http/fugue/internal/daemon"
 	"github.com/fugue-http/fugue/internal/logpipe"
 	"github.com/fugue-http/fugue/internal/stage"
 	"github.com/fugue-http/fugue/internal/version"
@@ -25,10 +26,11 @@ type Server interface{ Serve(net.Listener) error }
 
 // role is what this process is, from the environment it was started with; the
 // worker package removes that once it has attached.
-var role = struct {
+var role struct {
 	workerID    int
 	controlPath string
-}{}
+	daemon      *daemon.Reporter // nil unless a launcher waits for word
+}
 
 var (
 	control  atomic.Pointer[string] // its control socket
@@ -45,12 +47,14 @@ func init() {
 	if json.Unmarshal([]byte(os.Getenv(wire.EnvSettings)), &s) == nil {
 		role.controlPath = s.ControlPath
 	}
+	role.daemon = daemon.NewReporter()
 }
 
 // Start runs srv under preforked workers. In the first process it becomes the
 // master and returns when that has stopped: nil after a stop that was asked
 // for, otherwise the reason. In a worker it serves and returns when the worker
-// has drained. It is called once.
+// has drained. It is called once. With Options.Daemonize it does not return in the
+// process that was started first, unless it fails.
 //
 // The listeners belong to the master; srv gets copies and may close them.
 func Start(srv Server, opts Options) error {
@@ -58,18 +62,42 @@ func Start(srv Server, opts Options) error {
 		return errTwice
 	}
 	if IsWorker() {
-		return worker.Run(srv, worker.Started(opts.started()))
+		return worker.Run(srv, worker.Started(opts.Started))
 	}
+	err := lead(opts)
+	if err != nil {
+		role.daemon.Failed(err.Error())
+	}
+	return err
+}
+
+// lead is the master's life.
+func lead(opts Options) error {
 	cfg, err := opts.config()
 	if err != nil {
+		return err
+	}
+	if cfg.Daemonize && role.daemon == nil {
+		if err := daemon.Launch(); err != nil {
+			return err
+		}
+		os.Exit(0) // what follows Start in main is for the daemon to do, when it has stopped
+	}
+	if err := role.daemon.Settle(); err != nil {
 		return err
 	}
 	path := cfg.Control()
 	control.Store(&path)
 	return master.Run(master.Options{
-		Config: cfg, Version: version.String(), Started: opts.started(),
+		Config: cfg, Version: version.String(),
 		App:     master.App{Argv: os.Args, Self: true},
 		Workers: func(now []int) { pids.Store(&now) },
+		Started: func() {
+			role.daemon.Ok()
+			if opts.Started != nil {
+				opts.Started()
+			}
+		},
 	})
 }
 

@@ -10,13 +10,17 @@ import (
 // Off, as a duration, switches a limit off, where zero means its default.
 const Off time.Duration = -1
 
+// NoAnswer, as Watch.Status, cuts the connection instead.
+const NoAnswer = -1
+
 // Options are the keys of unicorn.toml (docs/settings.md) as Go fields; a zero
 // field means the key's default. Relative paths start from the current folder.
 type Options struct {
 	Listen    []string   // host:port, :port, unix:/path, unix:@abstract, systemd:NAME; default 127.0.0.1:8080
 	Listeners []Listener // the same with options
 
-	Workers           int // 0 = one per CPU, at least 2
+	Workers           int           // 0 = one per CPU, at least 2
+	Timeout           time.Duration // longest a request may take
 	HeartbeatTimeout  time.Duration
 	BootTimeout       time.Duration
 	WorkerKillTimeout time.Duration
@@ -31,12 +35,16 @@ type Options struct {
 	Umask      string // octal, such as "0027"
 	NoNewPrivs *bool
 
+	// Daemonize has Start run the program again in the background and end this
+	// process: with status 0 when the workers are ready. It returns an error if
+	// they never will be.
 	Daemonize     bool
 	MasterPIDPath string
 	ControlPath   string
 
 	Env        map[string]string
 	GOMAXPROCS int
+	Watch      Watch
 	HTTP       HTTP
 
 	// Started, if not nil, is called once in each process, in a goroutine of its
@@ -54,13 +62,26 @@ type Listener struct {
 	Owner, Group  string
 }
 
-// HTTP are limits for an *http.Server that has none of its own.
-type HTTP struct {
-	ReadHeaderTimeout, IdleTimeout, Linger time.Duration
-	MaxHeaderBytes                         int
+// Watch says what becomes of a request that exceeds Options.Timeout.
+type Watch struct {
+	Status int           // what its client is answered, NoAnswer for nothing; default 504
+	Grace  time.Duration // how long its handler may still return before the worker is replaced
+	Routes []Route       // other limits for some requests
 }
 
-func (o Options) started() func() { return o.Started }
+// Route is a limit for the requests that match.
+type Route struct {
+	Path    string   // as in http.ServeMux: /reports/ is all below it
+	Methods []string // none = all
+	Timeout time.Duration
+}
+
+// HTTP are limits for an *http.Server that has none of its own.
+type HTTP struct {
+	ReadHeaderTimeout, ReadTimeout, WriteTimeout time.Duration
+	IdleTimeout, Linger                          time.Duration
+	MaxHeaderBytes                               int
+}
 
 // config is o as the Config that a file with these keys would give.
 func (o Options) config() (*config.Config, error) {
@@ -81,6 +102,7 @@ func (o Options) config() (*config.Config, error) {
 
 func (o Options) copyInto(c *config.Config) error {
 	set(&c.Workers, o.Workers)
+	limit(&c.Timeout, o.Timeout)
 	limit(&c.HeartbeatTimeout, o.HeartbeatTimeout)
 	limit(&c.BootTimeout, o.BootTimeout)
 	limit(&c.WorkerKillTimeout, o.WorkerKillTimeout)
@@ -99,6 +121,7 @@ func (o Options) copyInto(c *config.Config) error {
 	set(&c.ControlPath, o.ControlPath)
 	c.App.Env = o.Env
 	set(&c.App.GOMAXPROCS, o.GOMAXPROCS)
+	o.Watch.copyInto(&c.Watch)
 	o.HTTP.copyInto(&c.HTTP)
 	if err := mode(&c.Umask, "umask", o.Umask); err != nil {
 		return err
@@ -106,8 +129,23 @@ func (o Options) copyInto(c *config.Config) error {
 	return o.listeners(c)
 }
 
+func (w Watch) copyInto(c *config.Watch) {
+	set(&c.Status, w.Status)
+	if w.Status == NoAnswer {
+		c.Status = 0
+	}
+	limit(&c.Grace, w.Grace)
+	for _, r := range w.Routes {
+		to := config.Route{Path: r.Path, Methods: r.Methods}
+		limit(&to.Timeout, r.Timeout)
+		c.Routes = append(c.Routes, to)
+	}
+}
+
 func (h HTTP) copyInto(c *config.HTTP) {
 	limit(&c.ReadHeaderTimeout, h.ReadHeaderTimeout)
+	limit(&c.ReadTimeout, h.ReadTimeout)
+	limit(&c.WriteTimeout, h.WriteTimeout)
 	limit(&c.IdleTimeout, h.IdleTimeout)
 	limit(&c.Linger, h.Linger)
 	set(&c.MaxHeaderBytes, config.Size(h.MaxHeaderBytes))
