@@ -58,9 +58,18 @@ func lock(o Order) error {
 
 // resetSignals gives the app the defaults, whatever was ignored or blocked where
 // the master was started (nohup, a shell's trap): a handler does not survive
-// exec, an ignored signal does (signal(7)). The mask is this thread's.
+// exec, an ignored signal does (signal(7)). The runtime has handlers for all
+// signals but these, which are caught here. No others: who is told to leave while
+// this runs must die of it, and what a channel holds would be lost at the exec.
+// The mask is this thread's.
 func resetSignals() error {
-	signal.Notify(make(chan os.Signal, 1))
+	spared := []os.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT}
+	for _, s := range []os.Signal{unix.SIGHUP, unix.SIGINT} { // the runtime respects nohup
+		if signal.Ignored(s) {
+			spared = append(spared, s)
+		}
+	}
+	signal.Notify(make(chan os.Signal, 1), spared...)
 	var none unix.Sigset_t
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
 		return fmt.Errorf("signal mask: %w", err)
