@@ -332,3 +332,21 @@ func TestFacadeWrongOptions(t *testing.T) {
 		})
 	}
 }
+
+// A façade program that is to be a daemon: the process that was started ends with
+// status 0 when the workers are ready, and the master goes on without it.
+func TestFacadeDaemon(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	s := startFacade(t, fugue.Options{Workers: 2, Daemonize: true, MasterPIDPath: filepath.Join(dir, "app.pid"), MasterLogFile: filepath.Join(dir, "master.log")})
+	s.becomesDaemon(filepath.Join(dir, "app.pid"))
+	s.reach(pids(s.waitWorkers(2)))
+	waitText(t, filepath.Join(dir, "master.log"), "msg=ready")
+}
+
+// One that cannot start says why where it was started.
+func TestFacadeDaemonThatCannotStart(t *testing.T) {
+	t.Parallel()
+	s := startFacade(t, fugue.Options{Workers: 1, Daemonize: true, LogFile: "/nowhere/app.log"})
+	s.fails(1, "open log file /nowhere/app.log")
+}
