@@ -28,7 +28,11 @@ func (m *master) answer(a control.Ask) {
 			m.log.Warn("reopen logs", "err", err)
 		}
 	}
-	a.Reply(control.Answer{Status: m.status(), Refused: refused})
+	ans := control.Answer{Status: m.status(), Refused: refused}
+	if a.Kind == control.AskIncidents {
+		ans.Incidents = m.incidents.newestFirst()
+	}
+	a.Reply(ans)
 }
 
 func (m *master) askedScale(n int) string {
@@ -57,7 +61,7 @@ func (m *master) status() control.Status {
 	}
 	for _, w := range p.Workers {
 		s.Workers = append(s.Workers, control.Worker{ID: w.Slot, PID: w.PID, Generation: w.Gen, State: w.Phase.String(),
-			InFlight: w.Beat.InFlight, OldestMS: w.Beat.OldestMS, Requests: w.Beat.Requests,
+			InFlight: w.Beat.InFlight, OldestMS: w.Beat.OldestMS, Requests: w.Beat.Requests, Stuck: w.Beat.Stuck,
 			StartedAt: m.start.Add(w.Started).Round(0), Restarts: w.Restarts})
 	}
 	return s

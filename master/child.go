@@ -2,6 +2,7 @@ package master
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -51,42 +52,71 @@ func (c *child) tell(t wire.CommandType, fds ...int) error {
 }
 
 // A worker may say this much in this time; then its pipe is left to fill up, and
-// its own writes are dropped. An honest one says a line a second.
+// its own writes are dropped. An honest one says a line a second, and in a storm
+// some incidents with their stacks.
 const (
 	linesAtOnce = 256
+	bytesAtOnce = 256 << 10
 	linesPause  = 100 * time.Millisecond
 )
+
+// pipeReader is what is known of the worker while its pipe is read.
+type pipeReader struct {
+	slot, pid int
+	events    chan<- event
+	lines     wire.Lines
+	said      int // lines and bytes since
+	bytes     int
+	since     time.Time
+}
 
 // readPipe forwards what the worker says, until its end of the pipe is closed
 // everywhere or the deadline that is set at its exit has passed. It owns the
 // file and closes it.
 func readPipe(r *os.File, slot, pid int, events chan<- event) {
 	defer r.Close()
-	var lines wire.Lines
+	p := &pipeReader{slot: slot, pid: pid, events: events, since: time.Now()}
 	buf := make([]byte, 4<<10) // a few hundred lines at most between two pauses
-	said, since := 0, time.Now()
 	for {
 		n, err := r.Read(buf)
-		before := lines.TooLong
-		lines.Feed(buf[:n], func(line []byte) {
-			said++
-			events <- understand(line, slot, pid)
-		})
-		if lines.TooLong != before {
-			events <- event{said: wasJunk, Event: pool.Event{PID: pid}}
-		}
-		if said > linesAtOnce || lines.TooLong != before {
-			time.Sleep(linesPause - min(time.Since(since), linesPause))
-			said, since = 0, time.Now()
-		}
+		p.take(buf[:n])
 		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
-				events <- event{said: wasJunk, Event: pool.Event{PID: pid, Why: err.Error()}}
-			}
-			events <- event{said: pipeOver, Event: pool.Event{PID: pid}}
+			p.end(err)
 			return
 		}
+		p.pause()
 	}
+}
+
+func (p *pipeReader) take(piece []byte) {
+	before := p.lines.TooLong
+	p.bytes += len(piece)
+	p.lines.Feed(piece, func(line []byte) {
+		p.said++
+		p.events <- understand(line, p.slot, p.pid)
+	})
+	if p.lines.TooLong != before {
+		p.tell(wasJunk, fmt.Sprintf("a line of more than %d bytes", wire.MaxLine))
+	}
+}
+
+// pause lets a worker that says too much wait.
+func (p *pipeReader) pause() {
+	if p.said > linesAtOnce || p.bytes > bytesAtOnce {
+		time.Sleep(linesPause - min(time.Since(p.since), linesPause))
+		p.said, p.bytes, p.since = 0, 0, time.Now()
+	}
+}
+
+func (p *pipeReader) end(err error) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		p.tell(wasJunk, err.Error())
+	}
+	p.tell(pipeOver, "")
+}
+
+func (p *pipeReader) tell(s said, why string) {
+	p.events <- event{said: s, Event: pool.Event{PID: p.pid, Why: why}}
 }
 
 // understand turns a line into an event. Who said it is known from the pipe.
@@ -104,7 +134,11 @@ func understand(line []byte, slot, pid int) event {
 		e.Kind, e.commands = pool.ReadySaid, msg.Commands
 	case wire.Beat:
 		e.Kind = pool.BeatHeard
-		e.Beat = pool.Beat{InFlight: msg.InFlight, OldestMS: msg.OldestMS, Connections: msg.Connections, Requests: msg.Requests}
+		e.Beat = pool.Beat{InFlight: msg.InFlight, OldestMS: msg.OldestMS, Connections: msg.Connections, Requests: msg.Requests, Stuck: msg.Stuck}
+	case wire.Overdue:
+		e.Kind, e.ID, e.overdue = pool.OverdueSaid, msg.ID, &msg
+	case wire.Recovered:
+		e.Kind, e.ID = pool.RecoveredSaid, msg.ID
 	case wire.Draining:
 		e.Kind = pool.DrainingSaid
 	case wire.Reopen:

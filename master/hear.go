@@ -31,8 +31,15 @@ func (m *master) hear(e event) {
 }
 
 func (m *master) hearWorker(c *child, e event) {
-	if e.Kind == pool.ReadySaid {
+	switch e.Kind {
+	case pool.ReadySaid:
 		m.graduate(c, e.commands)
+	case pool.OverdueSaid:
+		e.ID = incidentID(c.pid, e.ID)
+		m.noteOverdue(c, e.ID, e.overdue)
+	case pool.RecoveredSaid:
+		e.ID = incidentID(c.pid, e.ID)
+		m.noteRecovered(c, e.ID)
 	}
 	m.step(e.Event)
 }

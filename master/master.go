@@ -11,6 +11,7 @@ import (
 	"github.com/fugue-http/fugue/internal/control"
 	"github.com/fugue-http/fugue/internal/pidfile"
 	"github.com/fugue-http/fugue/internal/stage"
+	"github.com/fugue-http/fugue/internal/wire"
 	"github.com/fugue-http/fugue/master/pool"
 	"github.com/fugue-http/fugue/sockets"
 )
@@ -34,6 +35,7 @@ type master struct {
 	asks      chan control.Ask
 	control   *control.Server
 	pidFile   *pidfile.File
+	incidents incidents
 
 	started   bool
 	spawns    uint64 // what tellWorkers last told of
@@ -51,6 +53,7 @@ type event struct {
 	pool.Event
 	said     said
 	commands bool
+	overdue  *wire.Message // of an OverdueSaid: the incident
 }
 
 // said is what the loop handles itself rather than the pool.

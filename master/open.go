@@ -215,7 +215,7 @@ func (m *master) openLogger() error { return m.output.startLogger(m.user) }
 
 func (m *master) limits() pool.Limits {
 	l := pool.Limits{Workers: m.cfg.WorkerCount(), Surge: m.cfg.Surge(), Boot: m.cfg.BootTimeout,
-		Silence: m.cfg.HeartbeatTimeout, Drain: m.cfg.WorkerKillTimeout}
+		Silence: m.silence(), Drain: m.cfg.WorkerKillTimeout, Grace: m.cfg.Watch.Grace}
 	if rule := m.cfg.ReadyRule(); !m.opt.App.Self {
 		l.Alive, l.Word = rule.Alive, rule.Word
 	}
@@ -226,10 +226,36 @@ func (m *master) limits() pool.Limits {
 func (m *master) settings() (string, error) {
 	s := wire.Settings{BeatEvery: beatEvery, DrainLimit: m.cfg.WorkerKillTimeout, ControlPath: m.cfg.Control(), Verbose: m.cfg.Verbose,
 		HTTP: wire.HTTP{ReadHeaderTimeout: m.cfg.HTTP.ReadHeaderTimeout, IdleTimeout: m.cfg.HTTP.IdleTimeout,
-			Linger: m.cfg.HTTP.Linger, MaxHeaderBytes: int(m.cfg.HTTP.MaxHeaderBytes)}}
-	if third := m.cfg.HeartbeatTimeout / 3; third > 0 {
+			ReadTimeout: m.cfg.HTTP.ReadTimeout, WriteTimeout: m.cfg.HTTP.WriteTimeout,
+			Linger: m.cfg.HTTP.Linger, MaxHeaderBytes: int(m.cfg.HTTP.MaxHeaderBytes)},
+		Watch: m.watchSettings()}
+	if third := m.silence() / 3; third > 0 {
 		s.BeatEvery = min(beatEvery, third)
 	}
 	text, err := json.Marshal(s)
 	return string(text), err
+}
+
+func (m *master) watchSettings() wire.Watch {
+	w := wire.Watch{Timeout: m.cfg.Timeout, Status: m.cfg.Watch.Status}
+	for _, r := range m.cfg.Watch.Routes {
+		for _, p := range r.Patterns() {
+			w.Routes = append(w.Routes, wire.Route{Pattern: p, Timeout: r.Timeout})
+		}
+	}
+	return w
+}
+
+// shortestSilence is the least that a short timeout makes of heartbeat_timeout:
+// a process on a busy machine may well not run for a second.
+const shortestSilence = 2 * time.Second
+
+// silence is how long a process may be silent: as long as a request may take, if
+// that is shorter than heartbeat_timeout, for a process that is dead answers none.
+func (m *master) silence() time.Duration {
+	s := m.cfg.HeartbeatTimeout
+	if t := m.cfg.Timeout; t > 0 && s > 0 {
+		s = min(s, max(t, shortestSilence))
+	}
+	return s
 }

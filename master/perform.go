@@ -28,6 +28,10 @@ func (m *master) perform(e pool.Effect) (answer pool.Event, any bool) {
 		m.signal(-e.PID, unix.SIGKILL)
 	case pool.Exit:
 		m.over, m.code, m.why = true, e.Code, e.Why
+	case pool.TellCondemned:
+		m.log.Warn("worker is to be replaced", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
+	case pool.TellPardoned:
+		m.log.Info("worker may stay: its stuck requests have ended", "worker", e.Slot, "pid", e.PID)
 	case pool.TellReady:
 		m.log.Info("worker ready", "worker", e.Slot, "pid", e.PID, "gen", e.Gen, "after", e.After)
 	case pool.TellGone:
@@ -50,6 +54,7 @@ func (m *master) performSpawn(e pool.Effect) pool.Event {
 }
 
 func (m *master) tellGone(e pool.Effect) {
+	m.noteGone(e)
 	if e.Cause == pool.Scale || e.Cause == pool.Quit {
 		m.log.Info("worker gone", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
 		return

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"log"
-	"os"
 	"strconv"
 	"time"
 
@@ -48,8 +47,8 @@ func (w *worker) recovered(id uint64) {
 	}
 }
 
-// incidentID is unique among the workers of a machine for as long as pids are.
-func incidentID(n uint64) string { return strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(n, 10) }
+// incidentID is unique in this worker; the master adds the pid.
+func incidentID(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // onlyStuck says that work is in flight and all of it is stuck.
 func (w *worker) onlyStuck() bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,11 +105,15 @@ func (c *command) setVerb(name string, args []string) error {
 
 // checkFlags refuses what would silently be ignored.
 func (c *command) checkFlags() error {
+	owners := map[string][]string{}
 	for _, v := range verbs {
 		for _, flag := range v.flags {
-			if c.given(flag) && (c.verb == nil || c.verb.name != v.name) {
-				return misused("--%s belongs to %s", flag, v.name)
-			}
+			owners[flag] = append(owners[flag], v.name)
+		}
+	}
+	for _, flag := range slices.Sorted(maps.Keys(owners)) {
+		if names := owners[flag]; c.given(flag) && (c.verb == nil || !slices.Contains(names, c.verb.name)) {
+			return misused("--%s belongs to %s", flag, strings.Join(names, " and "))
 		}
 	}
 	if c.verb == nil {

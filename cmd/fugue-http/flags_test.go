@@ -94,7 +94,7 @@ func TestWrongCommandLines(t *testing.T) {
 		"reload --wait":         "unknown flag: --wait",
 		"reload":                `unknown verb "reload": not in this version yet`,
 		"shutdown":              "did you mean stop?",
-		"xyzzy":                 `unknown verb "xyzzy"; there are status, scale, stop, reopen-logs`,
+		"xyzzy":                 `unknown verb "xyzzy"; there are status, incidents, scale, stop, reopen-logs`,
 		"unicorn.toml":          "did you mean -c unicorn.toml?",
 		"./app":                 "did you mean -- ./app?",
 		"scale":                 "scale needs an argument: scale N|+K|-K",

@@ -31,6 +31,7 @@ type call struct {
 
 var verbs = []verb{
 	{"status", "", []string{"json", "watch"}, "show the workers; --watch goes on showing them", program.status},
+	{"incidents", "", []string{"json"}, "show stuck requests and killed workers", program.incidents},
 	{"scale", "N|+K|-K", nil, "have N workers, or K more or fewer", program.scale},
 	{"stop", "", []string{"quick"}, "finish requests (or do not), and leave", program.stop},
 	{"reopen-logs", "", nil, "open the log files anew, after they were moved", program.reopenLogs},

@@ -19,12 +19,15 @@ const (
 	AskScaleBy                // N more (or fewer, when negative)
 	AskStop                   // leave
 	AskReopenLogs             // open the log files anew
+	AskIncidents              // Answer.Incidents
 )
 
 // Answer is what came of it. A non-empty Refused says why nothing was done.
 type Answer struct {
 	Status  Status // for every kind: how things are now; its lists and tables are the receiver's own
 	Refused string
+
+	Incidents []Incident // newest first
 }
 
 // NewAsk returns a request and the channel that its one answer comes on.

@@ -24,8 +24,9 @@ type Client struct {
 
 const clientLimit = 10 * time.Second
 
-// maxAnswer bounds what is read: the status of a thousand workers is a tenth.
-const maxAnswer = 4 << 20
+// maxAnswer bounds what is read: the status of a thousand workers is a tenth, a
+// hundred incidents with the longest stacks escaped byte by byte are the most.
+const maxAnswer = 32 << 20
 
 // Dial returns a client of the master that listens on path, if one does.
 func Dial(path string) (*Client, error) {

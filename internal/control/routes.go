@@ -25,6 +25,7 @@ type request struct {
 
 var routes = []route{
 	{http.MethodGet, "/status", (*Server).status},
+	{http.MethodGet, "/incidents", (*Server).incidents},
 	{http.MethodGet, "/healthz", (*Server).healthz},
 	{http.MethodGet, "/readyz", (*Server).readyz},
 	{http.MethodPost, "/scale", (*Server).scale},

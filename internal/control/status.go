@@ -32,6 +32,7 @@ type Worker struct {
 	InFlight   int64     `json:"in_flight"`
 	OldestMS   int64     `json:"oldest_ms"`
 	Requests   uint64    `json:"requests"`
+	Stuck      int64     `json:"stuck"` // overdue requests whose handlers still run
 	RSSBytes   int64     `json:"rss_bytes"`
 	StartedAt  time.Time `json:"started_at"`
 	Restarts   int       `json:"restarts"`

@@ -44,4 +44,5 @@ type Beat struct {
 	OldestMS    int64
 	Connections int64
 	Requests    uint64
+	Stuck       int64
 }
