@@ -127,11 +127,11 @@ func (s *server) cleanUp() {
 			<-s.exited
 		}
 	}
-	if s.t.Failed() {
-		s.t.Logf("log of the server:\n%s", s.log)
-	}
 	if !s.unclean {
 		s.checkLog()
+	}
+	if s.t.Failed() {
+		s.t.Logf("log of the server:\n%s", s.log)
 	}
 	for _, w := range workers {
 		eventually(s.t, fmt.Sprintf("worker %d is gone", w.PID), func() bool { return !alive(w.PID) })
