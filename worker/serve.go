@@ -67,8 +67,9 @@ func (w *worker) runHTTP(srv *http.Server, gates []*sockets.Gate, o options) err
 	if err := w.begin(o); err != nil {
 		return err
 	}
+	tls := usesTLS(srv) // asked once: Serve writes to TLSConfig, and there may be several
 	ended := serveEach(gates, func(g *sockets.Gate) error {
-		if usesTLS(srv) {
+		if tls {
 			return srv.ServeTLS(g, "", "")
 		}
 		return srv.Serve(g)
