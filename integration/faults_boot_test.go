@@ -38,26 +38,20 @@ func TestProgramThatCannotRun(t *testing.T) {
 		}
 		return path
 	}
-	const misconfigured, failed = 2, 1 // seen in the file's own faults, or only by trying
-	for _, c := range []struct {
-		name, path, want string
-		code             int
-	}{
-		{"missing", filepath.Join(dir, "nothing"), "does not exist", misconfigured},
-		{"not in PATH", "no-such-program", "is not found in PATH", misconfigured},
-		{"not executable", file("plain", "#!/bin/sh\n", 0o644), "is not executable: chmod +x", misconfigured},
-		{"a folder", dir, "is a folder, not a program", misconfigured},
-		{"a script without its interpreter", file("python", "#!/nowhere/python\n", 0o755), "needs an interpreter", misconfigured},
-		{"empty", file("empty", "", 0o755), "exec format error (a script needs a first line", failed},
-		{"a script without #!", file("script", "sleep 600\n", 0o755), "exec format error (a script needs a first line", failed},
-		{"another machine's", file("alien", "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00", 0o755), "exec format error", failed},
+	for _, c := range []struct{ name, path, want string }{
+		{"missing", filepath.Join(dir, "nothing"), "does not exist"},
+		{"not in PATH", "no-such-program", "is not found in PATH"},
+		{"not executable", file("plain", "#!/bin/sh\n", 0o644), "is not executable: chmod +x"},
+		{"a folder", dir, "is a folder, not a program"},
+		{"a script without its interpreter", file("python", "#!/nowhere/python\n", 0o755), "needs an interpreter"},
+		{"empty", file("empty", "", 0o755), "exec format error (a script needs a first line"},
+		{"a script without #!", file("script", "sleep 600\n", 0o755), "exec format error (a script needs a first line"},
+		{"another machine's", file("alien", "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00", 0o755), "exec format error"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := launch(t, fmt.Sprintf("workers = 2\n[app]\ncommand = [%q]\n", c.path))
-			s.unclean = true
-			s.ends(c.code)
-			s.says(c.path, c.want)
+			s.refused(c.path, c.want)
 		})
 	}
 }
