@@ -367,4 +367,7 @@ func TestStartErrorTellsTheAppFromTheFile(t *testing.T) {
 	if !errors.As(startError(config.Faults{{Key: "app.command"}, {Key: "uid"}}), &faults) {
 		t.Error("a missing user does not count as a wrong file")
 	}
+	if err := startError(nil); err != nil {
+		t.Errorf("no fault is %v", err)
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strings"
+	"regexp"
 	"syscall"
 
 	"github.com/fugue-http/fugue/internal/config"
@@ -32,9 +32,13 @@ func (p program) run(c *command) error {
 }
 
 func (p program) start(c *command, reporter *daemon.Reporter) error {
-	cfg, warnings, err := c.checked()
+	cfg, err := c.load()
 	if err != nil {
-		return startError(err)
+		return err
+	}
+	faults, warnings := cfg.Check()
+	if err := startError(faults); err != nil {
+		return err
 	}
 	if reporter == nil {
 		p.warn(warnings)
@@ -49,21 +53,22 @@ func (p program) start(c *command, reporter *daemon.Reporter) error {
 	return master.Run(master.Options{Config: cfg, Version: version.String(), App: app(cfg), Started: reporter.Ok})
 }
 
-// startError tells an app that is not there, or cannot be run, from a wrong file:
-// a deploy replaces apps, so at a start that is a failure (1); only -t takes it
-// for a fault of the settings (2).
-func startError(err error) error {
-	var faults config.Faults
-	if !errors.As(err, &faults) {
-		return err
-	}
+// startError tells what is in the way on the machine from a wrong file: an app
+// that a deploy has not brought yet, a path that something else has taken. At a
+// start that is a failure (1); only -t takes it for a fault of the settings (2).
+func startError(faults config.Faults) error {
 	for _, f := range faults {
-		if !strings.HasPrefix(f.Key, "app.") {
-			return err
+		if !inTheWay.MatchString(f.Key) {
+			return faults
 		}
 	}
-	return errors.New(faults.Error())
+	if len(faults) > 0 {
+		return errors.New(faults.Error())
+	}
+	return nil
 }
+
+var inTheWay = regexp.MustCompile(`^(app\.|listen|control_path|master_pid_path)`)
 
 // app is what the workers run.
 func app(cfg *config.Config) master.App {
