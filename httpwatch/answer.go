@@ -2,85 +2,153 @@ package httpwatch
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// answerLimit bounds how long the 504 may take to reach a client whose receive
-// window is shut.
-const answerLimit = time.Second
+const (
+	answerLimit = time.Second           // for the 504 to reach a client whose receive window is shut
+	lockPause   = 10 * time.Millisecond // for a write that waits for its client to end after all
+	lockLimit   = time.Second           // for a write that only wants the processor
+)
 
-// expire deals with a request that is overdue: its context ends, its client is
-// answered or cut, and the incident is handed to the clerk.
+// expire deals with a request that is overdue: its client is answered or cut,
+// its context ends, and the incident is handed to the clerk. It runs on a
+// goroutine of its own, beside the handler.
 func (r *request) expire() {
 	w := r.watch
-	w.timedOut.Add(1)
-	in := Incident{ID: r.id, Path: r.label, At: time.Now(), Age: time.Duration(w.now() - r.start)}
-	if r.req != nil {
-		in.Method, in.Path, in.Remote = r.req.Method, r.req.URL.Path, r.req.RemoteAddr
-		r.ctx.timeOut()
-		in.Status = r.answer()
-	} else {
-		r.ctx.timeOut()
+	in := Incident{Method: r.method, Path: r.path, Remote: r.remote, At: time.Now(), Age: time.Duration(w.now() - r.start)}
+	if r.rw != nil {
+		status, taken := r.answer()
+		if !taken {
+			return // it was finished or hijacked at this very moment
+		}
+		in.Status = status
 	}
-	w.table.stick(r)
+	r.ctx.timeOut()
+	if stuck := w.table.stick(r); !stuck && r.rw == nil {
+		return
+	}
+	w.timedOut.Add(1)
 	w.clerk.overdue(r, in)
 }
 
-// answer takes the response out of the handler's hands and returns the status
-// that the client gets, 0 if none.
-func (r *request) answer() (status int) {
+// answer takes the response out of the handler's hands, if it is still there,
+// and returns the status that the client gets, 0 if none.
+func (r *request) answer() (status int, taken bool) {
 	if !r.lock() {
-		r.cut() // a write began this moment and does not end: the client is slow as well
-		return 0
+		r.ctx.timeOut()
+		return 0, r.cut(false) // a write began this moment and does not end: the client is slow as well
 	}
 	defer r.mu.Unlock()
-	if r.over || r.left || r.hijacked {
-		return 0
+	if r.left || r.hijacked {
+		return 0, false
 	}
 	r.over = true
-	if r.committed || r.watch.opt.Status == NoAnswer {
-		r.cut()
-		return 0
+	r.ctx.timeOut() // before the cut, which ends the server's context with another cause
+	if status = r.watch.opt.Status; r.committed || status == NoAnswer || !r.write(status) {
+		r.cut(true)
+		return 0, true
 	}
-	r.write(r.watch.opt.Status)
-	return r.watch.opt.Status
+	r.shut()
+	return status, true
 }
 
-// lock takes the writer, unless the handler holds it for longer than a write
-// into a buffer takes. It is not in a write that waits for the client: then its
-// clock would stand still.
+// lock takes the writer, unless the handler is in a write that waits for the
+// client. That is rare: then its clock would stand still. A write that waits for
+// the processor only is waited for.
 func (r *request) lock() bool {
-	for end := time.Now().Add(10 * time.Millisecond); !r.mu.TryLock(); runtime.Gosched() {
-		if time.Now().After(end) {
+	began := time.Now()
+	for !r.mu.TryLock() {
+		waited := time.Since(began)
+		if waited > lockPause && r.writing.waits() || waited > lockLimit {
 			return false
+		}
+		runtime.Gosched()
+		if waited > time.Millisecond {
+			time.Sleep(100 * time.Microsecond)
 		}
 	}
 	return true
 }
 
-// write sends a whole response in the handler's place.
-func (r *request) write(status int) {
-	text := fmt.Sprintf("%d %s\n", status, http.StatusText(status))
+// misleading are headers that middleware may have set for the answer that will
+// not come.
+var misleading = []string{"Accept-Ranges", "Content-Disposition", "Content-Encoding", "Content-Language",
+	"Content-Range", "Etag", "Expires", "Last-Modified", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// write sends a whole response in the handler's place. A panic of a writer that
+// middleware has put in between must not end the process.
+func (r *request) write(status int) (ok bool) {
+	defer func() { ok = recover() == nil }()
 	ctl := http.NewResponseController(r.rw)
 	_ = ctl.SetWriteDeadline(time.Now().Add(answerLimit)) // not every writer can
+	text := strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status))) + "\n"
 	h := r.rw.Header()
-	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Trailer", "Transfer-Encoding", "Content-Range", "Accept-Ranges"} {
-		h.Del(name) // what middleware set for the answer that will not come
+	for _, name := range misleading {
+		h.Del(name)
 	}
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if r.req.ProtoMajor == 1 {
+	if !r.http2 {
 		h.Set("Connection", "close") // the handler still has the connection
 	}
 	r.committed = true
 	r.rw.WriteHeader(status)
-	if r.req.Method != http.MethodHead {
+	if r.method != http.MethodHead {
 		_, _ = r.rw.Write([]byte(text)) // the client may be gone
 	}
 	_ = ctl.Flush()
+	return true
+}
+
+// shut tells the client of an HTTP/1 connection that nothing follows the answer,
+// and sees to it that nothing does. It is closed when the handler returns.
+func (r *request) shut() {
+	if c, ok := r.conn().(interface{ CloseWrite() error }); ok && !r.http2 {
+		_ = c.CloseWrite() // fails if the client has closed it
+	}
+}
+
+// cut ends the exchange without another byte. With locked the caller holds the
+// writer; otherwise the handler may be in a write, which then fails. It returns
+// false if there is nothing to cut any more.
+func (r *request) cut(locked bool) bool {
+	r.ending.Lock()
+	defer r.ending.Unlock()
+	if r.released {
+		return false
+	}
+	ctl := http.NewResponseController(r.rw)
+	if !r.http2 {
+		if conn := r.conn(); conn != nil {
+			closeAtOnce(conn)
+			return true
+		}
+		if locked {
+			if conn, _, err := ctl.Hijack(); err == nil {
+				closeAtOnce(conn)
+				return true
+			}
+		}
+	}
+	past := time.Unix(1, 0) // over HTTP/2 other streams share the connection; this resets ours
+	_ = ctl.SetReadDeadline(past)
+	_ = ctl.SetWriteDeadline(past)
+	return true
+}
+
+// closeAtOnce closes c without the goodbye of TLS, which could wait for the peer
+// and would tell it that the response is complete.
+func closeAtOnce(c net.Conn) {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn()
+	}
+	_ = c.Close()
 }

@@ -3,6 +3,7 @@ package httpwatch
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,18 +12,19 @@ import (
 type body struct {
 	io.ReadCloser
 	request *request
-	ended   bool // EOF or an error was seen
+	ended   atomic.Bool // EOF or an error was seen
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	r := b.request
-	r.reading.begin(r.watch.now())
+	r.beginWait(&r.reading)
 	n, err := b.ReadCloser.Read(p)
-	r.reading.end(r.watch.now())
-	if err != nil {
-		b.ended = true
+	r.endWait(&r.reading)
+	if err == nil {
+		return n, nil
 	}
-	if err != nil && !errors.Is(err, io.EOF) && r.slow() {
+	b.ended.Store(true)
+	if !errors.Is(err, io.EOF) && r.progress.closed.Load() {
 		err = errSlowClient
 	}
 	return n, err
@@ -30,18 +32,19 @@ func (b *body) Read(p []byte) (int, error) {
 
 var errSlowClient = errors.New("httpwatch: the client made no progress for too long; its connection was closed")
 
+// unread says whether there may be more of the body than the handler has read.
+func (b *body) unread() bool { return b.request != nil && !b.ended.Load() }
+
 // finish bounds how long the server may wait for the rest of a body that the
 // handler did not read: it reads on for a while to keep the connection, and a
 // client that stops sending would hold it for ever. The server sets a new
-// deadline for the next request.
+// deadline for the next request. Over HTTP/2 it does not wait, and the deadline
+// would be that of all streams.
 func (b *body) finish(limit time.Duration) {
-	if b.request == nil || b.ended || limit <= 0 {
+	if limit <= 0 || !b.unread() || b.request.http2 {
 		return
 	}
 	if conn := b.request.conn(); conn != nil {
 		_ = conn.SetReadDeadline(time.Now().Add(limit)) // fails if it is closed already
 	}
 }
-
-// slow says whether the watch closed the connection for want of progress.
-func (r *request) slow() bool { return r.progress.closed.Load() }

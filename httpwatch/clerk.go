@@ -1,6 +1,7 @@
 package httpwatch
 
 import (
+	"runtime/pprof"
 	"sync"
 	"time"
 )
@@ -20,50 +21,48 @@ type clerk struct {
 	papers []paper
 	busy   bool
 	dumped time.Time
+	lastID uint64
 }
 
 // paper is one thing to report.
 type paper struct {
 	incident  Incident
-	seat      string
-	request   *request
-	recovered uint64
+	request   *request // nil when its handler has returned, or if this is a recovery
+	recovered uint64   // an incident's id; 0 = this is the incident
 }
 
 // overdue reports an incident. Its handler may have returned in the meantime:
 // then the recovery has waited for this.
 func (c *clerk) overdue(r *request, in Incident) {
-	if c.watch.opt.Overdue == nil {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fileLocked(paper{incident: in, seat: r.seat.name, request: r})
-	r.reported = true
+	if c.watch.opt.Overdue == nil || len(c.papers) >= paperLimit {
+		return
+	}
+	c.lastID++
+	r.id, in.ID = c.lastID, c.lastID
+	c.fileLocked(paper{incident: in, request: r})
 	if r.returnedEarly {
-		c.fileLocked(paper{recovered: r.id})
+		c.recoveredLocked(r)
 	}
 }
 
 // recovered reports that the handler of an overdue request has returned, after
 // the incident itself.
 func (c *clerk) recovered(r *request) {
-	if c.watch.opt.Recovered == nil {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !r.reported {
-		r.returnedEarly = true
-		return
+	r.returnedEarly = true
+	c.recoveredLocked(r)
+}
+
+func (c *clerk) recoveredLocked(r *request) {
+	if r.id != 0 && c.watch.opt.Recovered != nil {
+		c.fileLocked(paper{recovered: r.id})
 	}
-	c.fileLocked(paper{recovered: r.id})
 }
 
 func (c *clerk) fileLocked(p paper) {
-	if len(c.papers) >= paperLimit {
-		return
-	}
 	c.papers = append(c.papers, p)
 	if !c.busy {
 		c.busy = true
@@ -73,6 +72,7 @@ func (c *clerk) fileLocked(p paper) {
 
 // work reports until nothing is left.
 func (c *clerk) work() {
+	pprof.SetGoroutineLabels(background) // it may have been started by a handler's
 	for {
 		papers, last := c.take()
 		if len(papers) == 0 {
@@ -99,7 +99,9 @@ func (c *clerk) report(papers []paper, last time.Time) {
 			opt.Recovered(p.recovered)
 			continue
 		}
-		p.incident.Stack = byName[p.seat]
+		if p.request != nil {
+			p.incident.Stack = byName[p.request.seat.name]
+		}
 		opt.Overdue(p.incident)
 	}
 }
@@ -119,7 +121,7 @@ func (c *clerk) dump(papers []paper, last time.Time) map[string]string {
 	byName := stacks()
 	for i, p := range papers {
 		if p.request != nil && !c.watch.table.sits(p.request) {
-			papers[i].seat = "" // it has left: the seat may be another's by now
+			papers[i].request = nil // the seat may be another's by now
 		}
 	}
 	c.mu.Lock()

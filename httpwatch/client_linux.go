@@ -7,30 +7,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ackedBytes is how much the peer has taken so far: acknowledged bytes on TCP
-// (tcp(7), tcpi_bytes_acked), elsewhere what has left the send queue, as far as
-// it can be told.
-func ackedBytes(c net.Conn) (uint64, bool) {
+// carried is how much has come from the peer and how much it has taken:
+// tcpi_bytes_received and tcpi_bytes_acked of tcp(7). Elsewhere what waits in the
+// two queues stands for it: it changes whenever one of the two does something.
+func carried(c net.Conn) (received, acked uint64, ok bool) {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = t.NetConn() // under TLS
 	}
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return 0, false
+	sc, isSocket := c.(syscall.Conn)
+	if !isSocket {
+		return 0, 0, false
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
-	acked, ok := uint64(0), false
 	_ = raw.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			acked, ok = info.Bytes_acked, true
+			received, acked, ok = info.Bytes_received, info.Bytes_acked, true
 			return
 		}
-		if queued, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
-			acked, ok = uint64(queued), true // changes whenever the peer reads or we write
-		}
+		in, errIn := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+		out, errOut := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+		received, acked, ok = uint64(in), uint64(out), errIn == nil && errOut == nil
 	})
-	return acked, ok
+	return received, acked, ok
 }

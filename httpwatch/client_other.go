@@ -4,5 +4,5 @@ package httpwatch
 
 import "net"
 
-// ackedBytes is not known here: a write that lasts is taken for one without progress.
-func ackedBytes(net.Conn) (uint64, bool) { return 0, false }
+// carried is not known here: a wait that lasts is taken for one without progress.
+func carried(net.Conn) (received, acked uint64, ok bool) { return 0, 0, false }

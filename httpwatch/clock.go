@@ -38,13 +38,16 @@ func (t *table) ring() {
 // waited for its client gets the time back.
 func (t *table) dueLocked(now int64) (overdue []*request) {
 	settle := func(r *request) {
-		if left := r.limit - r.active(now); left > 0 {
+		switch left := r.limit - r.active(now); {
+		case left <= 0:
+			t.unscheduleLocked(r)
+			r.overdue = true
+			overdue = append(overdue, r)
+		case r.waits():
+			t.parkLocked(r)
+		default:
 			t.moveLocked(r, now+left)
-			return
 		}
-		t.unscheduleLocked(r)
-		t.markLocked(r)
-		overdue = append(overdue, r)
 	}
 	for _, c := range t.limits {
 		for r := c.queue.head; r != nil && r.start+c.limit <= now; r = c.queue.head {
@@ -57,10 +60,27 @@ func (t *table) dueLocked(now int64) (overdue []*request) {
 	return overdue
 }
 
-func (t *table) markLocked(r *request) {
-	r.overdue = true
-	t.lastID++
-	r.id = t.lastID
+// parkLocked sets r aside until it does not wait for its client any more: until
+// then nobody can say when it is due.
+func (t *table) parkLocked(r *request) {
+	t.unscheduleLocked(r)
+	r.parked.Store(true)
+	if !r.waits() { // it has ceased to before it could see that it is parked
+		t.unparkLocked(r)
+	}
+}
+
+func (t *table) unpark(r *request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unparkLocked(r)
+}
+
+func (t *table) unparkLocked(r *request) {
+	if r.parked.Swap(false) && r.inTable {
+		now := t.watch.now()
+		t.moveLocked(r, now+r.limit-r.active(now))
+	}
 }
 
 // nextLocked is when the next request is due, 0 if none is.
@@ -122,9 +142,11 @@ func (t *table) sweep() {
 func (t *table) waiting() (found []*request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for r := t.all.head; r != nil; r = r.links[byStart].next {
-		if r.req != nil && r.waits() {
-			found = append(found, r)
+	for _, q := range []*queue{&t.all, &t.exempt} {
+		for r := q.head; r != nil; r = r.links[byStart].next {
+			if r.rw != nil && r.waits() {
+				found = append(found, r)
+			}
 		}
 	}
 	return found

@@ -3,7 +3,7 @@ package httpwatch
 import (
 	"context"
 	"errors"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,35 +17,40 @@ type lazyContext struct {
 	request         *request
 	labels          context.Context // of the goroutine, for pprof.Do in the handler
 
-	mu     sync.Mutex // guards all below
-	real   context.Context
+	made atomic.Pointer[madeContext]
+}
+
+type madeContext struct {
+	context.Context
 	cancel context.CancelCauseFunc
 }
 
 // requestKey finds the request in a context.
 type requestKey struct{}
 
-func (c *lazyContext) make() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real == nil {
-		c.real, c.cancel = context.WithCancelCause(c.Context)
+func (c *lazyContext) make() *madeContext {
+	if m := c.made.Load(); m != nil {
+		return m
 	}
-	return c.real
+	ctx, cancel := context.WithCancelCause(c.Context)
+	if m := (&madeContext{ctx, cancel}); c.made.CompareAndSwap(nil, m) {
+		return m
+	}
+	cancel(nil) // another goroutine was faster
+	return c.made.Load()
 }
 
-func (c *lazyContext) made() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real == nil {
-		return c.Context
+// current is the real one if it has been made.
+func (c *lazyContext) current() context.Context {
+	if m := c.made.Load(); m != nil {
+		return m.Context
 	}
-	return c.real
+	return c.Context
 }
 
 func (c *lazyContext) Done() <-chan struct{} { return c.make().Done() }
 
-func (c *lazyContext) Err() error { return c.made().Err() }
+func (c *lazyContext) Err() error { return c.current().Err() }
 
 func (c *lazyContext) Value(key any) any {
 	if key == (requestKey{}) {
@@ -56,22 +61,16 @@ func (c *lazyContext) Value(key any) any {
 			return v
 		}
 	}
-	return c.made().Value(key)
+	return c.current().Value(key)
 }
 
 // timeOut cancels with ErrTimeout.
-func (c *lazyContext) timeOut() {
-	c.make()
-	c.cancel(ErrTimeout)
-}
+func (c *lazyContext) timeOut() { c.make().cancel(ErrTimeout) }
 
 // end releases what a made context holds; its handler has returned.
 func (c *lazyContext) end() {
-	c.mu.Lock()
-	cancel := c.cancel
-	c.mu.Unlock()
-	if cancel != nil {
-		cancel(nil)
+	if m := c.made.Load(); m != nil {
+		m.cancel(nil)
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpwatch
 
 import (
+	"context"
 	"net/http"
 	"runtime/pprof"
 	"sync"
@@ -13,32 +14,36 @@ import (
 type request struct {
 	watch *Watch
 	rw    http.ResponseWriter // the server's; nil for a Task
-	req   *http.Request       // the handler's; nil for a Task
-	label string              // of a Task
+	req   *http.Request       // the handler's, which may change it
 	start int64
 	ctx   lazyContext
 	body  body
 
-	connection *connection // nil if it is not known
+	// Of the request as it came; path is the label of a Task.
+	method, path, remote string
+	http2                bool
+	outer                context.Context // whose labels the goroutine had
+	connection           *connection     // nil if it is not known
 
 	// Guarded by table.mu.
-	inTable     bool
-	unscheduled bool // it is in no queue of a limit
-	overdue     bool
-	stuck       bool // overdue, and its client has been dealt with
-	exempt      bool
-	limit, due  int64
-	movedAt     int // place in the heap, plus one
-	links       [2]link
-	seat        *seat
-	id          uint64 // of its incident
+	inTable    bool
+	overdue    bool
+	stuck      bool // overdue, and its client has been dealt with
+	exempt     bool
+	limit, due int64
+	class      *class // in whose queue it is, nil if in none
+	movedAt    int    // place in the heap, plus one
+	links      [2]link
+	seat       *seat
 
 	// Guarded by clerk.mu.
-	reported, returnedEarly bool
+	id            uint64 // of its incident; 0 = not reported
+	returnedEarly bool
 
 	// How long it has waited for the client, and since when it does.
 	reading, writing waiting
-	progress         progress // used by the sweep alone
+	parked           atomic.Bool // its time is up as soon as it does not wait any more
+	progress         progress    // used by the sweep alone
 
 	mu        sync.Mutex  // guards all below, and rw
 	header    http.Header // the handler's own; nil until it asks for it
@@ -47,36 +52,11 @@ type request struct {
 	left      bool        // the handler has returned
 	hijacked  bool
 	unsent    int // bytes that the server has surely still in its buffer
-}
 
-// waiting adds up the time of one kind of waiting for the client.
-type waiting struct {
-	since atomic.Int64 // 0 = it does not wait
-	sum   atomic.Int64
-}
-
-func (w *waiting) begin(now int64) { w.since.Store(now) }
-
-func (w *waiting) end(now int64) {
-	if since := w.since.Swap(0); since != 0 {
-		w.sum.Add(now - since)
-	}
-}
-
-// total is the time waited until now.
-func (w *waiting) total(now int64) int64 {
-	sum := w.sum.Load()
-	if since := w.since.Load(); since != 0 && since < now {
-		sum += now - since
-	}
-	return sum
-}
-
-func (r *request) waits() bool { return r.reading.since.Load() != 0 || r.writing.since.Load() != 0 }
-
-// active is how long the handler has run, waiting for the client left out.
-func (r *request) active(now int64) int64 {
-	return now - r.start - r.reading.total(now) - r.writing.total(now)
+	// ending is held while the watch cuts, beside a handler that may be in a
+	// write and so hold mu. It is taken after mu.
+	ending   sync.Mutex
+	released bool // the response is not the handler's any more, so not to be cut; guarded by ending
 }
 
 // Handler returns next under watch.
@@ -86,34 +66,67 @@ func (w *Watch) Handler(next http.Handler) http.Handler {
 
 func (w *Watch) serve(next http.Handler, rw http.ResponseWriter, req *http.Request) {
 	r, writer := newRequest(w, rw)
+	ctx := req.Context()
 	r.start = w.now()
-	r.ctx = lazyContext{Context: req.Context(), request: r}
+	r.method, r.path, r.remote, r.http2 = req.Method, req.URL.Path, req.RemoteAddr, req.ProtoMajor >= 2
+	r.connection, _ = ctx.Value(connKey{}).(*connection)
+	r.ctx.Context, r.ctx.request = ctx, r
 	r.req = req.WithContext(&r.ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		r.body = body{ReadCloser: req.Body, request: r}
+		r.body.ReadCloser, r.body.request = req.Body, r
 		r.req.Body = &r.body
 	}
-	r.connection, _ = req.Context().Value(connKey{}).(*connection)
 	w.table.enter(r, w.limitOf(req))
-	r.ctx.labels = r.seat.labels
-	pprof.SetGoroutineLabels(r.seat.labels)
+	r.sit(ctx)
 	defer r.leave(req)
 	next.ServeHTTP(writer, r.req)
 	r.returned()
 }
+
+// sit labels the goroutine with r's seat, next to the labels that it has from
+// ctx.
+func (r *request) sit(ctx context.Context) {
+	r.outer, r.ctx.labels = background, r.seat.labels
+	pprof.ForLabels(ctx, func(string, string) bool {
+		r.outer, r.ctx.labels = ctx, pprof.WithLabels(ctx, pprof.Labels(labelKey, r.seat.name))
+		return false
+	})
+	pprof.SetGoroutineLabels(r.ctx.labels)
+}
+
+var background = context.Background()
 
 // leave runs when the handler has returned or panicked. A panic goes on: the
 // server logs it with its stack and ends the connection, as without a watch.
 func (r *request) leave(req *http.Request) {
 	r.mu.Lock()
 	r.left = true
+	hijacked := r.hijacked
+	r.release()
 	r.mu.Unlock()
+	pprof.SetGoroutineLabels(r.outer)
 	if r.watch.table.leave(r) {
 		r.watch.clerk.recovered(r)
 	}
-	r.body.finish(r.watch.opt.ReadTimeout)
+	if !hijacked {
+		r.body.finish(r.watch.opt.ReadTimeout)
+	}
 	r.ctx.end()
-	pprof.SetGoroutineLabels(req.Context())
+	// The handler had a copy. Of what it has found out the server wants the form,
+	// to remove its files, and middleware the pattern, to write it to its log.
+	if req.MultipartForm == nil {
+		req.MultipartForm = r.req.MultipartForm
+	}
+	if r.req.Pattern != "" {
+		req.Pattern = r.req.Pattern
+	}
+}
+
+// release waits for a cut that is under way and prevents any other.
+func (r *request) release() {
+	r.ending.Lock()
+	r.released = true
+	r.ending.Unlock()
 }
 
 // returned hands on what a handler has left in its header map: all of it when
@@ -121,12 +134,11 @@ func (r *request) leave(req *http.Request) {
 func (r *request) returned() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over || r.hijacked || r.header == nil {
-		return
+	switch {
+	case r.over || r.hijacked:
+	case !r.committed:
+		r.commit(http.StatusOK)
+	case r.header != nil:
+		trailers(r.rw.Header(), r.header)
 	}
-	if !r.committed {
-		r.copyHeader()
-		return
-	}
-	trailers(r.rw.Header(), r.header)
 }

@@ -18,15 +18,14 @@ type table struct {
 	watch *Watch
 
 	mu       sync.Mutex // guards all below
-	all      queue      // by start, the oldest first
+	all      queue      // by start, the oldest first; without those exempt
+	exempt   queue      // by start, too
 	limits   []*class
 	moved    movedHeap
-	seats    []*seat // free ones, used in turn
-	seatsOut int
+	seats    seats
 	inFlight int
 	stuck    int
 	finished uint64
-	lastID   uint64
 	timer    *time.Timer
 	armed    int64 // when the timer fires; 0 = it does not
 	sweeping bool
@@ -46,9 +45,41 @@ type class struct {
 type seat struct {
 	name   string
 	labels context.Context
+	next   *seat
 }
 
 const labelKey = "fugue.request"
+
+// seats are the free ones, used in turn: a goroutine that a finished request has
+// left behind still bears its label and is not soon to be taken for another's.
+type seats struct {
+	first, last *seat
+	free, made  int
+}
+
+const spareSeats = 64
+
+func (s *seats) take() *seat {
+	if s.free <= spareSeats {
+		s.made++
+		name := strconv.Itoa(s.made)
+		return &seat{name: name, labels: pprof.WithLabels(background, pprof.Labels(labelKey, name))}
+	}
+	one := s.first
+	s.first, one.next = one.next, nil
+	s.free--
+	return one
+}
+
+func (s *seats) giveBack(one *seat) {
+	if s.free == 0 {
+		s.first = one
+	} else {
+		s.last.next = one
+	}
+	s.last = one
+	s.free++
+}
 
 func (t *table) init(w *Watch) { t.watch, t.sweepEvery = w, sweepInterval(w.opt) }
 
@@ -56,14 +87,15 @@ func (t *table) init(w *Watch) { t.watch, t.sweepEvery = w, sweepInterval(w.opt)
 func (t *table) enter(r *request, limit time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r.seat = t.takeSeat()
+	r.seat = t.seats.take()
 	r.inTable = true
 	t.inFlight++
 	r.connection.carry()
 	t.all.push(r, byStart)
 	if limit > 0 {
 		r.limit = int64(limit)
-		t.classOf(r.limit).queue.push(r, byLimit)
+		r.class = t.classOf(r.limit)
+		r.class.queue.push(r, byLimit)
 		t.armLocked(r.start + r.limit)
 	}
 	t.sweepLocked()
@@ -79,9 +111,9 @@ func (t *table) leave(r *request) (wasOverdue bool) {
 	r.inTable = false
 	t.inFlight--
 	t.finished++
-	t.all.remove(r, byStart)
+	t.queueOf(r).remove(r, byStart)
 	t.unscheduleLocked(r)
-	t.seats = append(t.seats, r.seat)
+	t.seats.giveBack(r.seat)
 	if r.stuck {
 		t.stuck--
 	}
@@ -90,7 +122,7 @@ func (t *table) leave(r *request) (wasOverdue bool) {
 }
 
 // stick counts r as stuck, unless its handler has returned in the meantime.
-func (t *table) stick(r *request) {
+func (t *table) stick(r *request) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r.inTable {
@@ -98,21 +130,15 @@ func (t *table) stick(r *request) {
 		t.stuck++
 		r.connection.stick()
 	}
+	return r.stuck
 }
 
-// takeSeat returns the seat that has been free for longest, so that goroutines
-// which a finished request left behind are not soon taken for another's.
-func (t *table) takeSeat() *seat {
-	const spare = 64
-	if len(t.seats) > spare {
-		s := t.seats[0]
-		copy(t.seats, t.seats[1:])
-		t.seats = t.seats[:len(t.seats)-1]
-		return s
+// queueOf is that of its start.
+func (t *table) queueOf(r *request) *queue {
+	if r.exempt {
+		return &t.exempt
 	}
-	t.seatsOut++
-	name := strconv.Itoa(t.seatsOut)
-	return &seat{name: name, labels: pprof.WithLabels(context.Background(), pprof.Labels(labelKey, name))}
+	return &t.all
 }
 
 func (t *table) classOf(limit int64) *class {
@@ -131,10 +157,11 @@ func (t *table) unscheduleLocked(r *request) {
 	switch {
 	case r.movedAt > 0:
 		heap.Remove(&t.moved, r.movedAt-1)
-	case r.limit > 0 && !r.unscheduled:
-		t.classOf(r.limit).queue.remove(r, byLimit)
+	case r.class != nil:
+		r.class.queue.remove(r, byLimit)
+		r.class = nil
 	}
-	r.unscheduled = true
+	r.parked.Store(false)
 }
 
 // moveLocked makes r due at another time than its queue says.
@@ -153,7 +180,12 @@ func (t *table) setLimit(r *request, limit time.Duration) bool {
 		return false
 	}
 	t.unscheduleLocked(r)
-	r.limit, r.exempt = int64(max(limit, 0)), limit <= 0
+	r.limit = int64(limit)
+	if exempt := limit == 0; exempt != r.exempt {
+		t.queueOf(r).remove(r, byStart)
+		r.exempt = exempt
+		t.queueOf(r).insert(r)
+	}
 	if limit > 0 {
 		t.moveLocked(r, r.start+r.limit)
 	}
@@ -165,73 +197,11 @@ func (t *table) snapshot() Snapshot {
 	defer t.mu.Unlock()
 	now := t.watch.now()
 	s := Snapshot{InFlight: t.inFlight, Stuck: t.stuck, Requests: t.finished, Due: -1}
-	for r := t.all.head; r != nil; r = r.links[byStart].next {
-		if !r.exempt {
-			s.Oldest = time.Duration(now - r.start)
-			break
-		}
+	if r := t.all.head; r != nil {
+		s.Oldest = time.Duration(now - r.start)
 	}
 	if due := t.nextLocked(); due != 0 {
 		s.Due = max(0, time.Duration(due-now))
 	}
 	return s
-}
-
-// queue is a doubly linked list through the requests themselves.
-type queue struct{ head, tail *request }
-
-// which of a request's links a queue uses.
-const (
-	byStart = iota
-	byLimit
-)
-
-type link struct{ prev, next *request }
-
-func (q *queue) push(r *request, by int) {
-	r.links[by] = link{prev: q.tail}
-	if q.tail == nil {
-		q.head = r
-	} else {
-		q.tail.links[by].next = r
-	}
-	q.tail = r
-}
-
-func (q *queue) remove(r *request, by int) {
-	l := r.links[by]
-	if l.prev == nil {
-		q.head = l.next
-	} else {
-		l.prev.links[by].next = l.next
-	}
-	if l.next == nil {
-		q.tail = l.prev
-	} else {
-		l.next.links[by].prev = l.prev
-	}
-	r.links[by] = link{}
-}
-
-// movedHeap orders by due; a request knows its place in it, plus one.
-type movedHeap []*request
-
-func (h movedHeap) Len() int           { return len(h) }
-func (h movedHeap) Less(i, j int) bool { return h[i].due < h[j].due }
-func (h movedHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].movedAt, h[j].movedAt = i+1, j+1
-}
-func (h *movedHeap) Push(x any) {
-	r := x.(*request)
-	*h = append(*h, r)
-	r.movedAt = len(*h)
-}
-func (h *movedHeap) Pop() any {
-	old := *h
-	r := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	r.movedAt = 0
-	return r
 }

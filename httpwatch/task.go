@@ -9,20 +9,16 @@ import (
 // Task is a unit of work that is not an HTTP request: an RPC, a job, a
 // connection. It has the same limit and leads to the same Incident; there is
 // nothing to answer.
-type Task struct {
-	request *request
-	before  context.Context // whose labels the goroutine had
-}
+type Task struct{ request *request }
 
 // Begin puts work under watch, named by label in incidents. The goroutine that
 // calls it is the one whose stack an incident shows; the same one calls Done.
 func (w *Watch) Begin(ctx context.Context, label string) *Task {
-	r := &request{watch: w, label: label, start: w.now()}
-	r.ctx = lazyContext{Context: ctx, request: r}
+	r := &request{watch: w, path: label, start: w.now()}
+	r.ctx.Context, r.ctx.request = ctx, r
 	w.table.enter(r, w.opt.Timeout)
-	r.ctx.labels = r.seat.labels
-	pprof.SetGoroutineLabels(r.seat.labels)
-	return &Task{request: r, before: ctx}
+	r.sit(ctx)
+	return &Task{r}
 }
 
 // Context is cancelled with the cause ErrTimeout when the task is overdue, and
@@ -40,9 +36,9 @@ func (t *Task) Done() {
 	if !r.watch.table.sits(r) {
 		return
 	}
+	pprof.SetGoroutineLabels(r.outer)
 	if r.watch.table.leave(r) {
 		r.watch.clerk.recovered(r)
 	}
 	r.ctx.end()
-	pprof.SetGoroutineLabels(t.before)
 }

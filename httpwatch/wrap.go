@@ -68,7 +68,7 @@ func (h *http1Writer) Flush()                                       { _ = h.Flus
 func (h *http1Writer) CloseNotify() <-chan bool                     { return h.server.CloseNotify() }
 func (h *http1Writer) SetReadDeadline(t time.Time) error            { return h.server.SetReadDeadline(t) }
 func (h *http1Writer) SetWriteDeadline(t time.Time) error           { return h.server.SetWriteDeadline(t) }
-func (h *http1Writer) EnableFullDuplex() error                      { return h.server.EnableFullDuplex() }
+func (h *http1Writer) EnableFullDuplex() error                      { return h.enableFullDuplex(h.server.EnableFullDuplex) }
 func (h *http1Writer) ReadFrom(src io.Reader) (int64, error)        { return h.readFrom(src) }
 func (h *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.hijack() }
 
@@ -98,12 +98,11 @@ func (r *request) hooks() httpsnoop.Hooks {
 		FlushError:  func(httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc { return r.FlushError },
 		ReadFrom:    func(httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc { return r.readFrom },
 		Hijack:      func(httpsnoop.HijackFunc) httpsnoop.HijackFunc { return r.hijack },
+		EnableFullDuplex: func(next httpsnoop.EnableFullDuplexFunc) httpsnoop.EnableFullDuplexFunc {
+			return func() error { return r.enableFullDuplex(next) }
+		},
 	}
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 

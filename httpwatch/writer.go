@@ -2,135 +2,111 @@ package httpwatch
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"runtime/pprof"
-	"strings"
 )
 
-// buffered is how much of a response net/http keeps before anything of it goes
-// to the connection: the bufio.Writer in front of its chunkWriter has 2048
-// bytes. A write that stays below cannot wait for the client.
-const buffered = 2048
+const (
+	// buffered is how much of a response net/http keeps before anything of it
+	// goes to the connection: the bufio.Writer in front of its chunkWriter has
+	// 2048 bytes. A write that stays below cannot wait for the client.
+	buffered = 2048
+	// piece is how much of a response is written to an HTTP/2 stream at a time:
+	// a client that takes it within the limit makes progress.
+	piece = 16 << 10
+)
 
-// Header is the handler's own map. The server's is written when the status is:
-// the watch may have to answer while the handler changes its map, and a map
-// that two goroutines use ends the process.
-func (r *request) Header() http.Header {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.header == nil {
-		if r.over || r.rw == nil {
-			r.header = http.Header{} // leads nowhere
-		} else if r.header = r.rw.Header().Clone(); r.header == nil {
-			r.header = http.Header{}
-		}
-	}
-	return r.header
-}
+var errReturned = errors.New("httpwatch: write after the handler has returned")
 
-// copyHeader makes the server's map what the handler's is.
-func (r *request) copyHeader() {
-	to := r.rw.Header()
-	if r.header != nil {
-		clear(to)
-		for k, v := range r.header {
-			to[k] = v
-		}
+// closed says why the handler may not write, nil if it may.
+func (r *request) closed() error {
+	switch {
+	case r.over:
+		return http.ErrHandlerTimeout
+	case r.left:
+		return errReturned
 	}
-	if r.watch.closing.Load() && r.req.Header.Get("Upgrade") == "" {
-		to.Set("Connection", "close")
-	}
-}
-
-// trailers copies what net/http looks for after the body: names announced in
-// Trailer, and those with http.TrailerPrefix.
-func trailers(to, from http.Header) {
-	announced := len(from["Trailer"]) > 0
-	for k, v := range from {
-		if announced || strings.HasPrefix(k, http.TrailerPrefix) {
-			to[k] = v
-		}
-	}
+	return nil
 }
 
 func (r *request) WriteHeader(code int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
+	if r.closed() != nil {
 		return
 	}
-	if !r.committed {
-		r.copyHeader()
+	if r.committed && !r.hijacked {
+		r.superfluous(code)
+		return
 	}
 	// 1xx is followed by the real one (RFC 9110, 15.2); 101 is the last over HTTP.
-	informal := code >= 100 && code <= 199 && code != http.StatusSwitchingProtocols
-	r.committed = r.committed || !informal
-	if informal {
-		r.await(func() { r.rw.WriteHeader(code) })
+	if code >= 100 && code <= 199 && code != http.StatusSwitchingProtocols {
+		r.copyHeader()
+		r.beginWait(&r.writing)
+		defer r.endWait(&r.writing)
+		r.rw.WriteHeader(code)
 		return
 	}
-	r.rw.WriteHeader(code)
-}
-
-// await runs f, which may wait for the client.
-func (r *request) await(f func()) {
-	r.writing.begin(r.watch.now())
-	defer func() { r.writing.end(r.watch.now()) }()
-	f()
+	r.prepare(code)
+	r.rw.WriteHeader(code) // panics if the code is none; then nothing is committed
+	r.committed = true
 }
 
 // commit is what the first write does.
-func (r *request) commit() {
+func (r *request) commit(code int) {
 	if !r.committed {
+		r.prepare(code)
 		r.committed = true
-		r.copyHeader()
 	}
 }
 
 func (r *request) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over {
-		return 0, http.ErrHandlerTimeout
-	}
-	r.commit()
-	if r.unsent += len(b); r.unsent < buffered {
-		return r.rw.Write(b)
-	}
-	r.writing.begin(r.watch.now())
-	n, err := r.rw.Write(b)
-	r.writing.end(r.watch.now())
-	return n, err
+	return write(r, b, io.Writer.Write)
 }
 
 func (r *request) WriteString(s string) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over {
-		return 0, http.ErrHandlerTimeout
-	}
-	r.commit()
-	if r.unsent += len(s); r.unsent < buffered {
-		return io.WriteString(r.rw, s)
-	}
-	r.writing.begin(r.watch.now())
-	n, err := io.WriteString(r.rw, s)
-	r.writing.end(r.watch.now())
-	return n, err
+	return write(r, s, io.WriteString)
 }
 
-func (r *request) FlushError() (err error) {
+func write[T []byte | string](r *request, data T, to func(io.Writer, T) (int, error)) (n int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
-		return http.ErrHandlerTimeout
+	if err := r.closed(); err != nil {
+		return 0, err
 	}
-	r.commit()
+	r.commit(http.StatusOK)
+	if r.unsent += len(data); r.unsent < buffered {
+		return to(r.rw, data)
+	}
+	r.beginWait(&r.writing)
+	defer r.endWait(&r.writing)
+	for r.http2 && len(data) > piece && err == nil {
+		var m int
+		m, err = to(r.rw, data[:piece])
+		n, data = n+m, data[piece:]
+		r.writing.since.Store(r.watch.now()) // progress
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := to(r.rw, data)
+	return n + m, err
+}
+
+func (r *request) FlushError() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.closed(); err != nil {
+		return err
+	}
+	r.commit(http.StatusOK)
 	r.unsent = buffered
-	r.await(func() { err = http.NewResponseController(r.rw).Flush() })
-	return err
+	r.beginWait(&r.writing)
+	defer r.endWait(&r.writing)
+	return http.NewResponseController(r.rw).Flush()
 }
 
 // readFrom keeps sendfile(2): a file is handed to the server as it is. From
@@ -141,34 +117,50 @@ func (r *request) readFrom(src io.Reader) (int64, error) {
 	if !ok || !isFile(src) {
 		buf := copyBuffers.Get().(*[]byte)
 		defer copyBuffers.Put(buf)
-		return io.CopyBuffer(struct{ io.Writer }{writerFunc(r.Write)}, struct{ io.Reader }{src}, *buf)
+		return io.CopyBuffer(struct{ io.Writer }{r}, struct{ io.Reader }{src}, *buf)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
-		return 0, http.ErrHandlerTimeout
+	if err := r.closed(); err != nil {
+		return 0, err
 	}
-	r.commit()
+	if !r.committed {
+		r.prepare(http.StatusOK)
+	}
 	r.unsent = buffered
-	r.writing.begin(r.watch.now())
-	defer func() { r.writing.end(r.watch.now()) }()
-	return from.ReadFrom(src)
+	r.beginWait(&r.writing)
+	defer r.endWait(&r.writing)
+	n, err := from.ReadFrom(src)
+	r.committed = r.committed || n > 0 // an empty file writes nothing, not even the status
+	return n, err
 }
 
 // hijack gives the connection to the handler; the request leaves the watch.
 func (r *request) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
-		return nil, nil, http.ErrHandlerTimeout
+	if err := r.closed(); err != nil {
+		return nil, nil, err
 	}
 	conn, rw, err := http.NewResponseController(r.rw).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	r.hijacked = true
+	r.release()
 	r.watch.hijacked.Add(1)
+	// Its time may be up this moment: expire finds it hijacked, so there is no
+	// incident that could recover.
 	r.watch.table.leave(r)
-	pprof.SetGoroutineLabels(r.ctx.Context) // the seat is free for another request
+	pprof.SetGoroutineLabels(r.outer) // the seat is free for another request
 	return conn, rw, nil
+}
+
+func (r *request) enableFullDuplex(enable func() error) error {
+	r.mu.Lock() // net/http asks for it when it writes the header
+	defer r.mu.Unlock()
+	if r.over {
+		return http.ErrHandlerTimeout
+	}
+	return enable()
 }
