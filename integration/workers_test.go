@@ -343,6 +343,7 @@ func TestDeafWorkerIsKilled(t *testing.T) {
 	t.Parallel()
 	s := start(t, "workers = 1\nworker_kill_timeout = \"500ms\"\n[app]\n"+fmt.Sprintf("command = [%q]\nready = \"300ms\"\n", programs.app)+
 		"env = { BOOT = \"deaf\" }\n")
+	s.log.wait(t, "testapp: deaf", s.exited)
 	s.unclean = true
 	s.signal(syscall.SIGTERM)
 	if code := s.wait(); code != 0 {

@@ -42,6 +42,7 @@ func main() {
 	mux.HandleFunc("/close", closeAll)
 	mux.HandleFunc("/hog", hog)
 	mux.HandleFunc("/regain", regain)
+	watched(mux)
 	if err := worker.Serve(mux); err != nil {
 		fmt.Fprintln(os.Stderr, "testapp:", err)
 		os.Exit(1)
@@ -71,6 +72,7 @@ func boot(how string) {
 		os.Exit(3)
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+		fmt.Fprintln(os.Stderr, "testapp: deaf")
 		select {}
 	}
 }
