@@ -128,6 +128,8 @@ func understand(line []byte, slot, pid int) event {
 		return e
 	}
 	switch msg.Type {
+	case wire.Begun:
+		e.Kind = pool.BegunSaid
 	case wire.Hello:
 		e.Kind = pool.HelloSaid
 	case wire.Ready:

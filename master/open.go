@@ -217,7 +217,7 @@ func (m *master) limits() pool.Limits {
 	l := pool.Limits{Workers: m.cfg.WorkerCount(), Surge: m.cfg.Surge(), Boot: m.cfg.BootTimeout,
 		Silence: m.silence(), Drain: m.cfg.WorkerKillTimeout, Grace: m.cfg.Watch.Grace}
 	if rule := m.cfg.ReadyRule(); !m.opt.App.Self {
-		l.Alive, l.Word = rule.Alive, rule.Word
+		l.Alive, l.Word, l.Staged = rule.Alive, rule.Word, true
 	}
 	return l
 }

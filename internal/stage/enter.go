@@ -45,6 +45,7 @@ func become() error {
 	}
 	env := append(Without(os.Environ(), Env, wire.EnvListenPID), wire.EnvListenPID+"="+strconv.Itoa(os.Getpid()))
 	if self >= 0 {
+		say(wire.Message{Type: wire.Begun})
 		return explainSelf(execSelf(self, order.Argv, env), order)
 	}
 	return execApp(order, env)
@@ -63,6 +64,7 @@ func execApp(order Order, env []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w%s", order.Argv[0], cause(err), order.as())
 	}
+	say(wire.Message{Type: wire.Begun})
 	err = syscall.Exec(path, order.Argv, env)
 	return fmt.Errorf("exec %s: %w%s%s", path, err, hint(err), order.as())
 }
@@ -98,12 +100,14 @@ func (o Order) as() string {
 	return " (as " + o.User.Name + ")"
 }
 
-// report tells the master why there will be no worker. The pipe never blocks.
-func report(err error) {
+// report tells the master why there will be no worker.
+func report(err error) { say(wire.Message{Type: wire.Failed, Reason: err.Error()}) }
+
+// say writes into the heartbeat pipe, if there is one. It never blocks.
+func say(m wire.Message) {
 	fd, bad := strconv.Atoi(os.Getenv(wire.EnvPipeFD))
 	if bad != nil || fd < wire.FirstListener {
 		return
 	}
-	line := wire.Message{Type: wire.Failed, Reason: err.Error()}.Append(nil)
-	_, _ = syscall.Write(fd, line) // the reason is on stderr as well
+	_, _ = syscall.Write(fd, m.Append(nil)) // a reason is on stderr as well
 }

@@ -12,6 +12,7 @@ import (
 type Type string
 
 const (
+	Begun     Type = "begun"     // the first stage becomes the app now
 	Hello     Type = "hello"     // "I speak this protocol: wait for my ready", sent when the worker package loads
 	Ready     Type = "ready"     // the worker accepts connections
 	Beat      Type = "beat"      // the process is alive; carries counters

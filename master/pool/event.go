@@ -8,6 +8,7 @@ const (
 	Ticked        Kind = iota // the time that Deadline named has come
 	Spawned                   // Slot: the process runs as PID
 	SpawnFailed               // Slot: no process could be made, Why
+	BegunSaid                 // PID is past its first stage and becomes its app
 	HelloSaid                 // PID will say when it is ready
 	ReadySaid                 // PID accepts connections
 	BeatHeard                 // PID is alive; Beat has its numbers
@@ -19,7 +20,7 @@ const (
 	StopAsked                 // all must leave; Quick: without finishing requests
 )
 
-var kindNames = [...]string{"tick", "spawned", "spawn-failed", "hello", "ready", "beat", "overdue", "recovered", "draining", "exited", "scale", "stop"}
+var kindNames = [...]string{"tick", "spawned", "spawn-failed", "begun", "hello", "ready", "beat", "overdue", "recovered", "draining", "exited", "scale", "stop"}
 
 func (k Kind) String() string { return kindNames[k] }
 

@@ -15,6 +15,12 @@ func (p *Pool) beatHeard(now time.Duration, ev Event) {
 	w.beats, w.beat = true, ev.Beat
 }
 
+func (p *Pool) onBegun(now time.Duration, ev Event) {
+	if w := p.byPID[ev.PID]; w != nil && !w.begun {
+		w.begun, w.alive = true, now
+	}
+}
+
 func (p *Pool) onHello(ev Event) {
 	if w := p.byPID[ev.PID]; w != nil {
 		w.greets = true

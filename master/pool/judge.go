@@ -34,12 +34,20 @@ func (p *Pool) judgeOne(now time.Duration, w *worker) {
 }
 
 func (p *Pool) aliveLongEnough(now time.Duration, w *worker) bool {
-	return p.byAge(w) && now >= w.since+p.limits.Alive
+	return p.byAge(w) && now >= p.aliveSince(w)+p.limits.Alive
 }
 
-// byAge says that w becomes ready by being alive, without a word of its own.
+func (p *Pool) aliveSince(w *worker) time.Duration {
+	if w.begun {
+		return w.alive
+	}
+	return w.since
+}
+
+// byAge says that w becomes ready by being alive, without a word of its own. On a
+// busy machine the first stage alone can last longer than a broken app would live.
 func (p *Pool) byAge(w *worker) bool {
-	return p.limits.Alive > 0 && !(p.limits.Word && w.greets)
+	return p.limits.Alive > 0 && !(p.limits.Word && w.greets) && (w.begun || !p.limits.Staged)
 }
 
 func (p *Pool) silent(now time.Duration, w *worker) bool {
@@ -129,7 +137,7 @@ func (p *Pool) dues(w *worker, d *earliest) {
 	}
 	switch {
 	case w.phase == Starting && p.byAge(w):
-		d.offer(w.since + min(p.limits.Alive, p.limits.Boot))
+		d.offer(min(p.aliveSince(w)+p.limits.Alive, w.since+p.limits.Boot))
 	case w.phase == Starting:
 		d.offer(w.since + p.limits.Boot)
 	case w.phase == Killed:

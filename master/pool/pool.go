@@ -14,6 +14,7 @@ type Limits struct {
 	Drain   time.Duration // longest a drain may take
 	Grace   time.Duration // from a request's timeout until its worker is condemned
 	Alive   time.Duration // a worker is ready when it has been alive for this; 0 = only its word counts
+	Staged  bool          // PID says when it has become its app (BegunSaid); it is alive from then on
 	Word    bool          // one that has said hello is waited for instead, until it says ready
 }
 
@@ -84,6 +85,8 @@ func (p *Pool) take(now time.Duration, ev Event) {
 		p.onSpawned(now, ev)
 	case SpawnFailed:
 		p.onSpawnFailed(now, ev)
+	case BegunSaid:
+		p.onBegun(now, ev)
 	case HelloSaid:
 		p.onHello(ev)
 	case ReadySaid:

@@ -113,7 +113,7 @@ func newWorld(seed uint64) *world {
 		Drain: w.between(time.Second, 20*time.Second), Grace: w.between(10*time.Millisecond, 10*time.Second),
 	}
 	if w.chance(0.3) {
-		w.limits.Alive, w.limits.Word = time.Second, w.chance(0.7)
+		w.limits.Alive, w.limits.Word, w.limits.Staged = time.Second, w.chance(0.7), w.chance(0.5)
 	}
 	w.pool, w.wish, w.high = New(w.limits), w.limits.Workers, w.limits.Workers
 	return w
@@ -291,7 +291,7 @@ func (w *world) murder() {
 
 // nonsense is what no honest worker says: unknown pids, everything twice.
 func (w *world) nonsense() {
-	kinds := []Kind{HelloSaid, ReadySaid, BeatHeard, DrainingSaid, Exited, Spawned}
+	kinds := []Kind{BegunSaid, HelloSaid, ReadySaid, BeatHeard, DrainingSaid, Exited, Spawned}
 	w.step(Event{Kind: kinds[w.rng.IntN(len(kinds))], PID: 1 + w.rng.IntN(99), Slot: 1 + w.rng.IntN(9)})
 	for _, p := range w.order {
 		if p.alive && p.saidReady {

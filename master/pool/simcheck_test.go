@@ -106,6 +106,9 @@ func (w *world) spawn(e Effect) {
 
 // nature draws what the worker will do, and puts it on the wire.
 func (w *world) nature(p *proc) {
+	if w.limits.Staged {
+		w.post(w.between(0, 2*time.Second), p, Event{Kind: BegunSaid})
+	}
 	ready := w.between(10*time.Millisecond, 1500*time.Millisecond)
 	if !w.calm {
 		switch w.rng.IntN(12) {

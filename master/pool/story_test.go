@@ -202,5 +202,5 @@ func (a args) limits() Limits {
 		return d
 	}
 	return Limits{Workers: a.number("workers"), Surge: max(1, a.number("surge")), Boot: span("boot", "60s"),
-		Silence: span("silence", "10s"), Drain: span("drain", "30s"), Grace: span("grace", "5s"), Alive: span("alive", "0s"), Word: a["word"] != "no"}
+		Silence: span("silence", "10s"), Drain: span("drain", "30s"), Grace: span("grace", "5s"), Alive: span("alive", "0s"), Word: a["word"] != "no", Staged: a["staged"] == "yes"}
 }

@@ -45,6 +45,8 @@ type worker struct {
 	since   time.Duration // when phase was entered
 	heard   time.Duration // last word from it
 	killAt  time.Duration // when Kill is due; never when 0
+	begun   bool          // it has become its app
+	alive   time.Duration // when it did
 	greets  bool          // it said hello: only its own word makes it ready
 	beats   bool          // it has beaten: its silence is judged
 	cause   Cause
@@ -80,6 +82,7 @@ func (w *worker) fills() bool { return w.serves() && !w.condemned }
 // shift moves w's clocks on by the time the master itself was not there.
 func (w *worker) shift(gap time.Duration) {
 	w.since += gap
+	w.alive += gap
 	w.heard += gap
 	w.suspected = 0
 	for i := range w.stuck {
