@@ -280,7 +280,7 @@ func TestFacadeStopInTheMaster(t *testing.T) {
 	if len(after) != 3 || !after[len(after)-1].Master {
 		t.Errorf("Start returned in %+v", after)
 	}
-	if strings.Contains(s.log.String(), "Start worked twice") {
+	if strings.Contains(s.log.String(), "a second Start worked") {
 		t.Error("Start can be called twice")
 	}
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -41,7 +42,7 @@ func main() {
 	err := fugue.Start(&http.Server{Handler: mux}, opts)
 	say("after", now())
 	if again := fugue.Start(&http.Server{}, opts); again == nil {
-		err = fmt.Errorf("Start worked twice")
+		err = errors.New("a second Start worked")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "facadeapp:", err)
