@@ -73,14 +73,15 @@ func labelOf(line string) (string, bool) {
 	return name, closed
 }
 
-// frame turns one line of the profile into the two of a Go trace.
+// frame turns one line of the profile into the two of a Go trace. The profile
+// aligns its columns: there may be several tabs before the place.
 func frame(line string) string {
 	fields := strings.Split(line, "\t")
 	if len(fields) < 4 {
 		return ""
 	}
 	function, _, _ := strings.Cut(fields[2], "+0x")
-	return function + "\n\t" + fields[3] + "\n"
+	return function + "\n\t" + fields[len(fields)-1] + "\n"
 }
 
 func clip(s string) string {

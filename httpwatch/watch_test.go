@@ -239,8 +239,8 @@ func TestParseProfile(t *testing.T) {
 	got := parseProfile(`goroutine profile: total 4
 1 @ 0x1 0x2
 # labels: {"fugue.request":"17", "other":"x"}
-#	0x1	main.stuck+0x20	/src/main.go:10
-#	0x2	main.handler+0x3f	/src/main.go:20
+#	0x1	main.stuck+0x20			/src/main.go:10
+#	0x2	main.(*server).handler+0x3f	/src/main.go:20
 
 2 @ 0x3
 # labels: {"fugue.request":"17"}
@@ -249,7 +249,7 @@ func TestParseProfile(t *testing.T) {
 1 @ 0x4
 #	0x4	main.other+0x1	/src/main.go:40
 `)
-	want := "main.stuck\n\t/src/main.go:10\nmain.handler\n\t/src/main.go:20\n\ngoroutines: 2\nmain.helper\n\t/src/main.go:30\n"
+	want := "main.stuck\n\t/src/main.go:10\nmain.(*server).handler\n\t/src/main.go:20\n\ngoroutines: 2\nmain.helper\n\t/src/main.go:30\n"
 	if len(got) != 1 || got["17"] != want {
 		t.Errorf("%q", got)
 	}
