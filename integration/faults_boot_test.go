@@ -12,17 +12,17 @@ import (
 // its own last words reach whoever started it.
 func TestAppThatNeverStarts(t *testing.T) {
 	t.Parallel()
-	for name, logs := range map[string]string{"terminal": "", "log_file": "log_file = \"app.log\"\n"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := launch(t, "workers = 2\nmaster_pid_path = \"master.pid\"\n"+logs+booting("crash", ""))
-			s.refused("boom: no database", "no worker became ready: exited with status 3 before it was ready")
-			for _, name := range []string{"master.pid", "control.sock"} {
-				if _, err := os.Lstat(filepath.Join(s.dir, name)); !os.IsNotExist(err) {
-					t.Errorf("%s is left (%v)", name, err)
-				}
+	var servers []*server
+	for _, logs := range []string{"", "log_file = \"app.log\"\n"} {
+		servers = append(servers, launch(t, "workers = 2\nmaster_pid_path = \"master.pid\"\n"+logs+booting("crash", "")))
+	}
+	for _, s := range servers { // they take their time together
+		s.refused("boom: no database", "no worker became ready: exited with status 3 before it was ready")
+		for _, name := range []string{"master.pid", "control.sock"} {
+			if _, err := os.Lstat(filepath.Join(s.dir, name)); !os.IsNotExist(err) {
+				t.Errorf("%s is left (%v)", name, err)
 			}
-		})
+		}
 	}
 }
 
@@ -38,7 +38,7 @@ func TestProgramThatCannotRun(t *testing.T) {
 		}
 		return path
 	}
-	for _, c := range []struct{ name, path, want string }{
+	cases := []struct{ name, path, want string }{
 		{"missing", filepath.Join(dir, "nothing"), "does not exist"},
 		{"not in PATH", "no-such-program", "is not found in PATH"},
 		{"not executable", file("plain", "#!/bin/sh\n", 0o644), "is not executable: chmod +x"},
@@ -47,12 +47,16 @@ func TestProgramThatCannotRun(t *testing.T) {
 		{"empty", file("empty", "", 0o755), "exec format error (a script needs a first line"},
 		{"a script without #!", file("script", "sleep 600\n", 0o755), "exec format error (a script needs a first line"},
 		{"another machine's", file("alien", "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00", 0o755), "exec format error"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			s := launch(t, fmt.Sprintf("workers = 2\n[app]\ncommand = [%q]\n", c.path))
-			s.refused(c.path, c.want)
-		})
+	}
+	var servers []*server
+	for _, c := range cases {
+		servers = append(servers, launch(t, fmt.Sprintf("workers = 2\n[app]\ncommand = [%q]\n", c.path)))
+	}
+	for i, c := range cases {
+		servers[i].refused(c.path, c.want)
+		if t.Failed() {
+			t.Fatalf("program that is %s", c.name)
+		}
 	}
 }
 
@@ -174,13 +178,8 @@ func TestBootThatHangsLater(t *testing.T) {
 // Nobody is ready within boot_timeout: the message says which word was missing (F27).
 func TestBootTimeout(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, app, want string }{
-		{"native", booting("hang", ""), "no worker became ready within 1s"},
-		{"foreign", foreign("exec sleep 600", "pipe"), "no worker became ready within 1s: it has to say so through its pipe"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			launch(t, "workers = 2\nboot_timeout = \"1s\"\n"+c.app).refused(c.want)
-		})
-	}
+	native := launch(t, "workers = 2\nboot_timeout = \"1s\"\n"+booting("hang", ""))
+	foreign := launch(t, "workers = 2\nboot_timeout = \"1s\"\n"+foreign("exec sleep 600", "pipe"))
+	native.refused("no worker became ready within 1s")
+	foreign.refused("no worker became ready within 1s: it has to say so through its pipe")
 }

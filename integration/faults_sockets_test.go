@@ -69,26 +69,26 @@ func TestSecondInstance(t *testing.T) {
 		}
 		before[name] = info
 	}
-	t.Run("common", func(t *testing.T) {
-		for _, c := range []struct{ name, from, to, want string }{
-			{"pid file", "", fmt.Sprintf("master_pid_path = %q\n", in("master.pid")), fmt.Sprintf("held by process %d", first.pid)},
-			{"port", "127.0.0.1:0", first.address, "address already in use: another program listens there"},
-			{"unix socket", "127.0.0.1:0", "unix:" + in("app.sock"), "address already in use: another process listens there"},
-			{"abstract socket", "127.0.0.1:0", "unix:@fugue-test-" + strconv.Itoa(os.Getpid()), "address already in use: another process listens there"},
-			{"control path", "control.sock", in("control.sock"), "control_path: listen on"},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				dir, file := place(t, "")
-				text := readAll(t, file)
-				if c.from != "" {
-					text, c.to = strings.Replace(text, c.from, c.to, 1), ""
-				}
-				put(t, file, text+c.to+"workers = 1\n"+app())
-				again(t, dir).refused(c.want)
-			})
+	cases := []struct{ from, to, want string }{
+		{"", fmt.Sprintf("master_pid_path = %q\n", in("master.pid")), fmt.Sprintf("held by process %d", first.pid)},
+		{"127.0.0.1:0", first.address, "address already in use: another program listens there"},
+		{"127.0.0.1:0", "unix:" + in("app.sock"), "address already in use: another process listens there"},
+		{"127.0.0.1:0", "unix:@fugue-test-" + strconv.Itoa(os.Getpid()), "address already in use: another process listens there"},
+		{"control.sock", in("control.sock"), "control_path: listen on"},
+	}
+	var others []*server
+	for _, c := range cases {
+		dir, file := place(t, "")
+		text := readAll(t, file)
+		if c.from != "" {
+			text, c.to = strings.Replace(text, c.from, c.to, 1), ""
 		}
-	})
+		put(t, file, text+c.to+"workers = 1\n"+app())
+		others = append(others, again(t, dir))
+	}
+	for i, c := range cases { // they wait for the address together
+		others[i].refused(c.want)
+	}
 	for name, was := range before {
 		if now, err := os.Lstat(in(name)); err != nil || !os.SameFile(was, now) {
 			t.Errorf("%s is not the file it was (%v)", name, err)
