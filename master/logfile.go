@@ -19,9 +19,9 @@ const logMode = 0o640
 // both directions (fifo(7)), and stays non-blocking.
 func openLog(path string) (fd int, fifo bool, err error) {
 	const flags = unix.O_APPEND | unix.O_CREAT | unix.O_NOCTTY | unix.O_CLOEXEC | unix.O_NONBLOCK
-	fd, err = unix.Open(path, flags|unix.O_WRONLY, logMode)
+	fd, err = openAs(path, flags|unix.O_WRONLY)
 	if errors.Is(err, unix.ENXIO) {
-		fd, err = unix.Open(path, flags|unix.O_RDWR, logMode)
+		fd, err = openAs(path, flags|unix.O_RDWR)
 	}
 	if err != nil {
 		return -1, false, openError(path, err)
