@@ -1,11 +1,7 @@
 package httpwatch
 
 import (
-	"log"
 	"net/http"
-	"path"
-	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -62,34 +58,4 @@ func trailers(to, from http.Header) {
 			to[k] = v
 		}
 	}
-}
-
-// superfluous is a WriteHeader after the status was written. The server would
-// log it, and name this package as the caller.
-func (r *request) superfluous(code int) {
-	srv, _ := r.ctx.Context.Value(http.ServerContextKey).(*http.Server)
-	if srv == nil || reflect.TypeOf(r.rw).String() != "*http.response" {
-		r.rw.WriteHeader(code) // of HTTP/2 or of middleware, which may have its own idea
-		return
-	}
-	printf := log.Printf
-	if srv.ErrorLog != nil {
-		printf = srv.ErrorLog.Printf
-	}
-	f := caller()
-	printf("http: superfluous response.WriteHeader call from %s (%s:%d)", f.Function, path.Base(f.File), f.Line)
-}
-
-// caller is the first function outside of net/http and this package.
-func caller() (f runtime.Frame) {
-	pc := make([]uintptr, 16)
-	frames := runtime.CallersFrames(pc[:runtime.Callers(2, pc)])
-	for more := true; more; {
-		f, more = frames.Next()
-		if !strings.HasPrefix(f.Function, "net/http.") && !strings.Contains(f.Function, "/httpwatch.(*") &&
-			!strings.Contains(f.Function, "/httpsnoop.") {
-			return f
-		}
-	}
-	return f
 }

@@ -23,6 +23,7 @@ type request struct {
 	method, path, remote string
 	http2                bool
 	outer                context.Context // whose labels the goroutine had
+	well                 bool            // the handler has returned, and not by a panic
 	connection           *connection     // nil if it is not known
 
 	// Guarded by table.mu.
@@ -80,7 +81,7 @@ func (w *Watch) serve(next http.Handler, rw http.ResponseWriter, req *http.Reque
 	r.sit(ctx)
 	defer r.leave(req)
 	next.ServeHTTP(writer, r.req)
-	r.returned()
+	r.well = true
 }
 
 // sit labels the goroutine with r's seat, next to the labels that it has from
@@ -100,6 +101,9 @@ var background = context.Background()
 // server logs it with its stack and ends the connection, as without a watch.
 func (r *request) leave(req *http.Request) {
 	r.mu.Lock()
+	if r.well {
+		r.handOn()
+	}
 	r.left = true
 	hijacked := r.hijacked
 	r.release()
@@ -129,11 +133,9 @@ func (r *request) release() {
 	r.ending.Unlock()
 }
 
-// returned hands on what a handler has left in its header map: all of it when
-// nothing was written, trailers otherwise.
-func (r *request) returned() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// handOn gives the server what a handler has left in its header map: all of it
+// when nothing was written, trailers otherwise.
+func (r *request) handOn() {
 	switch {
 	case r.over || r.hijacked:
 	case !r.committed:

@@ -3,10 +3,11 @@ package httpwatch
 import (
 	"bufio"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/felixge/httpsnoop"
@@ -107,12 +108,16 @@ func (r *request) hooks() httpsnoop.Hooks {
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
 // isFile says whether src is a regular file, of which net/http can send a
-// section without copying, and which the handler never waits for long.
+// section without copying, and which the handler never waits for long. io.Copy
+// hands on a type of package os that hides a method of the file.
 func isFile(src io.Reader) bool {
 	if l, ok := src.(*io.LimitedReader); ok {
 		src = l.R
 	}
-	f, ok := src.(*os.File)
+	f, ok := src.(interface {
+		fs.File
+		syscall.Conn
+	})
 	if !ok {
 		return false
 	}

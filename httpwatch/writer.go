@@ -38,8 +38,8 @@ func (r *request) WriteHeader(code int) {
 	if r.closed() != nil {
 		return
 	}
-	if r.committed && !r.hijacked {
-		r.superfluous(code)
+	if r.hijacked || r.committed {
+		r.writeHeaderAgain(code)
 		return
 	}
 	// 1xx is followed by the real one (RFC 9110, 15.2); 101 is the last over HTTP.
@@ -53,6 +53,16 @@ func (r *request) WriteHeader(code int) {
 	r.prepare(code)
 	r.rw.WriteHeader(code) // panics if the code is none; then nothing is committed
 	r.committed = true
+}
+
+func (r *request) writeHeaderAgain(code int) {
+	what := "superfluous response.WriteHeader call"
+	if r.hijacked {
+		what = "response.WriteHeader on hijacked connection"
+	}
+	if !r.misused(what) {
+		r.rw.WriteHeader(code)
+	}
 }
 
 // commit is what the first write does.
@@ -76,6 +86,9 @@ func write[T []byte | string](r *request, data T, to func(io.Writer, T) (int, er
 	defer r.mu.Unlock()
 	if err := r.closed(); err != nil {
 		return 0, err
+	}
+	if r.hijacked && len(data) > 0 && r.misused("response.Write on hijacked connection") {
+		return 0, http.ErrHijacked
 	}
 	r.commit(http.StatusOK)
 	if r.unsent += len(data); r.unsent < buffered {
