@@ -31,9 +31,8 @@ type output struct {
 
 // openOutput opens the log files. From here on the process's descriptors 1 and 2
 // are the master's log, for the Go runtime's own last words as well.
-func openOutput(cfg *config.Config, app App) (*output, error) {
+func openOutput(cfg *config.Config, app App) (_ *output, err error) {
 	o := &output{cfg: cfg, file: -1, stdout: -1, stderr: -1}
-	var err error
 	if o.stdout, err = unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3); err != nil {
 		return nil, fatal("stdout", err)
 	}
@@ -43,13 +42,18 @@ func openOutput(cfg *config.Config, app App) (*output, error) {
 	if err := o.openMaster(); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			_ = o.become(o.stdout, o.stderr) // for main to say so where it was started
+		}
+	}()
 	o.writer = newLineWriter(os.Stderr)
 	o.log = newLogger(cfg, o.writer)
 	if err := o.openWorkers(); err != nil {
 		return nil, err
 	}
-	foreign := !app.Self && cfg.LogFile != ""
-	hidden := cfg.Daemonize && cfg.LogFile == "" // nobody would ever see why an app does not start
+	foreign := !app.Self && o.file >= 0
+	hidden := cfg.Daemonize && o.file < 0 // nobody would ever see why an app does not start
 	o.piped = o.fifo || foreign || hidden
 	return o, nil
 }
@@ -67,12 +71,12 @@ func (o *output) openMaster() error {
 		}
 		defer unix.Close(fd)
 	}
-	return o.become(fd)
+	return o.become(fd, fd)
 }
 
 // become puts the master's log on descriptors 1 and 2.
-func (o *output) become(fd int) error {
-	for _, std := range []int{1, 2} {
+func (o *output) become(stdout, stderr int) error {
+	for std, fd := range map[int]int{1: stdout, 2: stderr} {
 		if err := dupOver(fd, std); err != nil {
 			return fatal("redirect the master's log", err)
 		}
@@ -106,6 +110,17 @@ func (o *output) keep(fd int) {
 		_ = unix.Close(o.file)
 	}
 	o.file = fd
+}
+
+// inForeground says that the process was started in a terminal and is in its
+// foreground.
+func (o *output) inForeground() bool {
+	for _, fd := range []int{0, o.stdout, o.stderr} {
+		if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil && group == unix.Getpgrp() {
+			return true
+		}
+	}
+	return false
 }
 
 // workerFDs are the descriptors a worker that can be handed descriptors writes
