@@ -26,7 +26,7 @@ var Signals = []Meaning{
 	{syscall.SIGUSR1, "USR1", "reopen all log files, of the master and of the workers", (*master).reopenLogs},
 	{unix.SIGTTIN, "TTIN", "one worker more", func(m *master) { m.scaleBy(1) }},
 	{unix.SIGTTOU, "TTOU", "one worker fewer, but not below one", (*master).oneFewer},
-	{unix.SIGWINCH, "WINCH", "all workers leave, the master keeps the listeners; TTIN brings one back", func(m *master) { m.scale(0) }},
+	{unix.SIGWINCH, "WINCH", "all workers leave, the master keeps the listeners; TTIN brings one back; ignored in the foreground of a terminal, where it means another size of the window", (*master).allLeave},
 }
 
 // signals are the channels that the kernel's signals arrive on. They are apart
@@ -64,6 +64,16 @@ func (m *master) obey(s os.Signal) {
 
 func (m *master) stopGently() {
 	m.step(pool.Event{Kind: pool.StopAsked, Quick: m.pool.Stopping()})
+}
+
+// allLeave does nothing where the kernel sends WINCH by itself, to whoever is in
+// the foreground of a terminal, whenever its window changes its size.
+func (m *master) allLeave() {
+	if m.output.inForeground() {
+		m.log.Info("WINCH ignored, since it may come from the terminal; scale 0 drains all workers")
+		return
+	}
+	m.scale(0)
 }
 
 func (m *master) scale(n int) { m.step(pool.Event{Kind: pool.ScaleAsked, N: n}) }

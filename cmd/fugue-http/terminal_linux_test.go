@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal returns both ends of a pseudoterminal (pts(4)).
+func terminal(t *testing.T) (ours, theirs *os.File) {
+	t.Helper()
+	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	t.Cleanup(func() { ours.Close() })
+	must(t, unix.IoctlSetPointerInt(int(ours.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(ours.Fd()), unix.TIOCGPTN)
+	must(t, err)
+	theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	return ours, theirs
+}
+
+// TestAResizedTerminalIsNoOrder: the kernel sends WINCH to the processes in the
+// foreground of a terminal whose window changes.
+func TestAResizedTerminalIsNoOrder(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	ours, theirs := terminal(t)
+	var log bytes.Buffer
+	cmd := fugueHTTP(dir, "-l", "127.0.0.1:0", "-w", "1", "-s", "ctl")
+	cmd.Stdin, cmd.Stderr = theirs, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	must(t, cmd.Start())
+	theirs.Close()
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	awaitRunning(t, dir)
+	must(t, unix.IoctlSetWinsize(int(ours.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100}))
+	time.Sleep(200 * time.Millisecond)
+	status, err := fugueHTTP(dir, "status", "-s", "ctl").CombinedOutput()
+	if err != nil || !strings.Contains(string(status), "1 of 1 workers ready") {
+		t.Errorf("%v\n%s", err, status)
+	}
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	must(t, cmd.Wait())
+	if !strings.Contains(log.String(), "WINCH") {
+		t.Errorf("the log has no word of it:\n%s", log.String())
+	}
+}
