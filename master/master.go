@@ -121,6 +121,19 @@ func (m *master) step(ev pool.Event) {
 	m.arm()
 	m.announce()
 	m.tellWorkers()
+	if m.pool.Stopping() {
+		m.closeListeners()
+	}
+}
+
+// closeListeners turns clients away as soon as a stop begins: they shall go
+// elsewhere rather than wait in a queue. Those who wait already are served by the
+// workers, whose copies close when that queue is empty.
+func (m *master) closeListeners() {
+	for _, l := range m.listeners {
+		m.warn("close "+l.Address(), l.Close())
+	}
+	m.listeners = nil
 }
 
 func (m *master) now() time.Duration { return time.Since(m.start) }
@@ -189,9 +202,7 @@ func (m *master) release() {
 	if m.control != nil {
 		m.control.Close()
 	}
-	for _, l := range m.listeners {
-		m.warn("close "+l.Address(), l.Close())
-	}
+	m.closeListeners()
 	if m.pidFile != nil {
 		m.warn("remove the pid file", m.pidFile.Remove())
 	}

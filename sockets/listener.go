@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,8 +50,10 @@ func (o Options) withDefaults() Options {
 }
 
 // Listener is a listening stream socket. Its methods may be called from any
-// goroutine, except for Close, after which only Address and Name are of use.
+// goroutine; after Close only Address, Name and Queue are of use. FD is for the
+// goroutine that closes.
 type Listener struct {
+	mu      sync.Mutex // keeps fd open while Queue asks for it
 	fd      int
 	network string // "tcp" or "unix"
 	address string
@@ -120,6 +123,8 @@ func (l *Listener) isOurs() bool {
 // it is still there. Copies in workers go on listening.
 func (l *Listener) Close() error {
 	err := l.unlink(time.Sleep)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	fd := l.fd
 	l.fd = -1 // a late FD() must not hit a descriptor that was opened since
 	return errors.Join(err, unix.Close(fd))

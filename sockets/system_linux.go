@@ -41,6 +41,8 @@ func (l *Listener) Queue() (waiting, limit int) {
 	if l.network != "tcp" {
 		return 0, l.backlog
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	info, err := unix.GetsockoptTCPInfo(l.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return 0, l.backlog
