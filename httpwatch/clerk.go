@@ -20,7 +20,8 @@ type clerk struct {
 	mu     sync.Mutex // guards all below
 	papers []paper
 	busy   bool
-	dumped time.Time
+	dumped time.Time // when the last profile was taken
+	dumps  int
 	lastID uint64
 }
 
@@ -126,6 +127,7 @@ func (c *clerk) dump(papers []paper, last time.Time) map[string]string {
 	}
 	c.mu.Lock()
 	c.dumped = time.Now()
+	c.dumps++
 	c.mu.Unlock()
 	return byName
 }

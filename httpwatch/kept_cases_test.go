@@ -32,7 +32,7 @@ func get(method string) string { return method + " / HTTP/1.1\r\nHost: x\r\n\r\n
 // testFile is one that takes more than a few pieces.
 func testFile(t *testing.T) string {
 	name := filepath.Join(t.TempDir(), "file.txt")
-	if err := os.WriteFile(name, bytes.Repeat([]byte("0123456789abcdef"), 20000), 0o600); err != nil {
+	if err := os.WriteFile(name, bytes.Repeat([]byte("0123456789abcdef"), 5000), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	past := time.Unix(1e9, 0)
@@ -73,11 +73,11 @@ func plainCases() map[string]keptCase {
 		"nothing of HEAD": {handler: func(http.ResponseWriter, *http.Request) {}, send: get("HEAD")},
 		"empty write":     {handler: func(w http.ResponseWriter, _ *http.Request) { w.Write(nil); w.WriteHeader(404) }},
 		"large": {handler: func(w http.ResponseWriter, _ *http.Request) {
-			for i := range 50 {
+			for i := range 25 {
 				fmt.Fprintf(w, "%d %s\n", i, strings.Repeat("x", i*400))
 			}
 		}},
-		"one large write": {handler: func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 1<<20)) }},
+		"one large write": {handler: func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 1<<18)) }},
 		"gzip inside": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
@@ -204,13 +204,13 @@ func fileCases(name string) map[string]keptCase {
 	copied := func(w http.ResponseWriter, _ *http.Request, f *os.File) { io.Copy(w, f) }
 	return map[string]keptCase{
 		"ServeContent":         {handler: content},
-		"ServeContent, a part": {handler: content, send: "GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=1000-90000\r\n\r\n"},
+		"ServeContent, a part": {handler: content, send: "GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=1000-60000\r\n\r\n"},
 		"ServeContent, HEAD":   {handler: content, send: get("HEAD")},
 		"ServeContent, 304": {handler: content,
 			send: "GET / HTTP/1.1\r\nHost: x\r\nIf-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT\r\n\r\n"},
 		"file, chunked": {handler: file(copied)},
 		"file with its length": {handler: file(func(w http.ResponseWriter, r *http.Request, f *os.File) {
-			w.Header().Set("Content-Length", "320000")
+			w.Header().Set("Content-Length", "80000")
 			copied(w, r, f)
 		})},
 		"writes before a file": {handler: file(func(w http.ResponseWriter, r *http.Request, f *os.File) {

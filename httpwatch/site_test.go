@@ -60,7 +60,11 @@ func (s *site) status(c *http.Client, path string) <-chan int {
 			return
 		}
 		defer resp.Body.Close()
-		if _, err = io.CopyN(io.Discard, resp.Body, resp.ContentLength); err != nil {
+		length := resp.ContentLength
+		if length < 0 {
+			length = 1 << 62
+		}
+		if _, err = io.CopyN(io.Discard, resp.Body, length); err != nil && (err != io.EOF || resp.ContentLength >= 0) {
 			status <- 0
 			return
 		}
