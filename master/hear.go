@@ -45,13 +45,14 @@ func (m *master) hearWorker(c *child, e event) {
 }
 
 // graduate notes what a ready worker can do: one that takes commands also takes
-// descriptors, and needs the log process no longer.
+// descriptors, and needs the log process no longer. One that has a file has it
+// from its start, and a rotation since has passed it by.
 func (m *master) graduate(c *child, commands bool) {
 	if !commands || c.commands {
 		return
 	}
 	c.commands = true
-	if m.output.piped && !m.output.fifo {
+	if !m.output.fifo && (m.output.piped || m.output.file >= 0) {
 		m.handLogs(c)
 	}
 }
