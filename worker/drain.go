@@ -99,7 +99,9 @@ func (t *conns) sweep(now, begin time.Time, linger time.Duration) rest {
 	}
 	budget := closeAtOnce
 	for _, c := range t.open {
-		if !httpwatch.OnlyStuck(c.watched) {
+		if httpwatch.OnlyStuck(c.watched) {
+			r.again = min(r.again, lookAgain) // it keeps the table from ever being empty
+		} else {
 			r.left++
 		}
 		r.onlyHTTP2 = r.onlyHTTP2 && c.http2
