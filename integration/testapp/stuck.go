@@ -42,7 +42,7 @@ var ways = map[string]func(){
 	"sleep":     sleepForEver,
 	"mutex":     lockTwice,
 	"read":      readSilence,
-	"recursion": func() { descend(10_000) },
+	"recursion": func() { fmt.Println(descend(10_000)) },
 }
 
 func blockForEver() {
@@ -50,8 +50,7 @@ func blockForEver() {
 }
 
 func spin() {
-	for n := 0; ; {
-		n++ // stuck: spin
+	for n := 1; n != 0; n = 3*n | 1 { // stuck: spin
 	}
 }
 
@@ -80,13 +79,14 @@ func readSilence() {
 
 func descend(levels int) int {
 	if levels == 0 {
-		blockForEver()
+		return <-make(chan int) // stuck: recursion
 	}
-	return descend(levels-1) + 1 // stuck: recursion
+	return descend(levels-1) + 1
 }
 
 func stuck(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Secret", "of the handler")
+	fmt.Println("stuck by", r.FormValue("how"))
 	ways[r.FormValue("how")]()
 }
 
