@@ -26,6 +26,9 @@ func TestLogFollowsOnlyTrustedLinks(t *testing.T) {
 		}
 		return path
 	}
+	if err := os.WriteFile(target, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.MkdirAll(filepath.Join(dir, "a", "b"), 0o755); err != nil {
 		t.Fatal(err)
 	}
