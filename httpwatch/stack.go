@@ -29,14 +29,20 @@ func stacks() map[string]string {
 //	#	0x46d1a0	main.stuck+0x20	/src/main.go:10
 //
 // Goroutines with the same stack and labels stand there once, with their number.
+// That of the handler comes first, then those that it started.
 func parseProfile(text string) map[string]string {
 	found := map[string]string{}
 	for block := range strings.SplitSeq(text, "\n\n") {
-		if name, stack, ok := parseBlock(block); ok {
-			if before := found[name]; before != "" {
-				stack = before + "\n" + stack
-			}
-			found[name] = stack
+		name, stack, ok := parseBlock(block)
+		other := found[name]
+		switch {
+		case !ok || strings.Contains(stack, "net/http.(*connReader).backgroundRead\n"): // waits for the client to go
+		case other == "":
+			found[name] = clip(stack)
+		case strings.Contains(stack, thisPackage+"(*Watch).serve\n"):
+			found[name] = clip(stack + "\n" + other)
+		default:
+			found[name] = clip(other + "\n" + stack)
 		}
 	}
 	return found
@@ -59,7 +65,7 @@ func parseBlock(block string) (name, stack string, ok bool) {
 		}
 	}
 	stack = strings.TrimPrefix(b.String(), "goroutines: 1\n")
-	return name, clip(stack), ok && stack != ""
+	return name, stack, ok && stack != ""
 }
 
 // labelOf takes our label out of the line with all of them, which is JSON-like

@@ -246,11 +246,28 @@ func TestParseProfile(t *testing.T) {
 # labels: {"fugue.request":"17"}
 #	0x3	main.helper+0x1	/src/main.go:30
 
+1 @ 0x5
+# labels: {"fugue.request":"17"}
+#	0x5	net.(*conn).Read+0x1	/net.go:1
+#	0x6	net/http.(*connReader).backgroundRead+0x1	/server.go:1
+
+1 @ 0x7
+# labels: {"fugue.request":"18"}
+#	0x7	main.helper+0x1	/src/main.go:30
+
+1 @ 0x8
+# labels: {"fugue.request":"18"}
+#	0x8	main.stuck+0x1	/src/main.go:10
+#	0x9	github.com/fugue-http/fugue/httpwatch.(*Watch).serve+0x1	/request.go:1
+
 1 @ 0x4
 #	0x4	main.other+0x1	/src/main.go:40
 `)
 	want := "main.stuck\n\t/src/main.go:10\nmain.(*server).handler\n\t/src/main.go:20\n\ngoroutines: 2\nmain.helper\n\t/src/main.go:30\n"
-	if len(got) != 1 || got["17"] != want {
+	if len(got) != 2 || got["17"] != want {
 		t.Errorf("%q", got)
+	}
+	if !strings.HasPrefix(got["18"], "main.stuck\n") || !strings.Contains(got["18"], "\n\nmain.helper\n") {
+		t.Errorf("the handler does not come first: %q", got["18"])
 	}
 }
