@@ -29,6 +29,7 @@ type master struct {
 	user      *stage.User    // whom workers become, nil for the master's own user
 	env       []string       // what workers inherit
 	listeners []*sockets.Listener
+	toSpawn   []pool.Effect // processes that are to be started
 	output    *output
 	signals   *signals
 	events    chan event
@@ -98,6 +99,8 @@ func (m *master) loop() {
 			m.hear(e)
 		case a := <-m.asks:
 			m.answer(a)
+		case <-m.spawnTurn():
+			m.spawnNext()
 		case <-m.timer.C:
 			m.output.tick()
 			m.step(pool.Event{Kind: pool.Ticked})
@@ -105,15 +108,10 @@ func (m *master) loop() {
 	}
 }
 
-// step tells the pool what happened, performs what it asks for, and tells it
-// what came of that, until nothing is left to do.
+// step tells the pool what happened, and performs what it asks for.
 func (m *master) step(ev pool.Event) {
-	for queue := []pool.Event{ev}; len(queue) > 0; queue = queue[1:] {
-		for _, e := range m.pool.Step(m.now(), queue[0]) {
-			if answer, any := m.perform(e); any {
-				queue = append(queue, answer)
-			}
-		}
+	for _, e := range m.pool.Step(m.now(), ev) {
+		m.perform(e)
 	}
 	if ev.Kind == pool.BeatHeard && !m.pool.Nearer() {
 		return // a beat only moves deadlines away

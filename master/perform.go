@@ -9,11 +9,11 @@ import (
 	"github.com/fugue-http/fugue/master/pool"
 )
 
-// perform carries out one effect. Only a spawn has an answer, at once.
-func (m *master) perform(e pool.Effect) (answer pool.Event, any bool) {
+// perform carries out one effect. A spawn has its turn later.
+func (m *master) perform(e pool.Effect) {
 	switch e.Do {
 	case pool.Spawn:
-		return m.performSpawn(e), true
+		m.toSpawn = append(m.toSpawn, e)
 	case pool.Drain:
 		m.log.Debug("worker drains", "worker", e.Slot, "pid", e.PID, "why", e.Why)
 		m.command(e.PID, wire.CommandDrain, m.cfg.Signal(), unix.SIGQUIT)
@@ -39,10 +39,32 @@ func (m *master) perform(e pool.Effect) (answer pool.Event, any bool) {
 	case pool.TellBackoff:
 		m.log.Warn("worker start delayed", "worker", e.Slot, "after", e.After, "why", e.Why)
 	}
-	return pool.Event{}, false
+}
+
+// always is ready to be received from.
+var always = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// spawnTurn is ready when a process is to be started. That takes milliseconds, on
+// a busy machine tens of them, and there may be hundreds to start: whoever has
+// something to say to the loop must not wait for all of them.
+func (m *master) spawnTurn() <-chan struct{} {
+	if len(m.toSpawn) == 0 {
+		return nil
+	}
+	return always
+}
+
+// spawnNext starts the process whose turn it is, and tells the pool.
+func (m *master) spawnNext() {
+	e := m.toSpawn[0]
+	m.toSpawn = m.toSpawn[1:]
+	m.step(m.performSpawn(e))
 }
 
 func (m *master) performSpawn(e pool.Effect) pool.Event {
+	if m.pool.Stopping() {
+		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Why: "the server stops"}
+	}
 	c, err := m.spawn(e.Slot, e.Gen)
 	if err != nil {
 		m.spawnFail++

@@ -57,7 +57,8 @@ func (p *Pool) onSpawned(now time.Duration, ev Event) {
 	if w == nil {
 		return
 	}
-	w.pid, w.heard = ev.PID, now
+	w.pid, w.heard, w.started = ev.PID, now, now // its turn may have come late
+	w.enter(Starting, now)
 	p.byPID[ev.PID] = w
 	p.spawned++
 	p.slot(ev.Slot).spawns++

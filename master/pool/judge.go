@@ -136,6 +136,7 @@ func (p *Pool) dues(w *worker, d *earliest) {
 		d.offer(w.killAt)
 	}
 	switch {
+	case w.pid == 0: // judged from its birth on
 	case w.phase == Starting && p.byAge(w):
 		d.offer(min(p.aliveSince(w)+p.limits.Alive, w.since+p.limits.Boot))
 	case w.phase == Starting:
