@@ -26,6 +26,7 @@ func (m *master) perform(e pool.Effect) {
 	case pool.Kill:
 		m.log.Warn("worker killed", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
 		m.signal(-e.PID, unix.SIGKILL)
+		m.signal(e.PID, unix.SIGKILL) // it may have left its group (setpgid(2))
 	case pool.Exit:
 		m.over, m.code, m.why = true, e.Code, e.Why
 	case pool.TellCondemned:
