@@ -48,8 +48,10 @@ func (s *server) talk(method, path string) exchange {
 func talkOver(c net.Conn, request string) exchange {
 	_ = c.SetDeadline(time.Now().Add(patience))
 	began := time.Now()
-	if _, err := io.WriteString(c, request); err != nil {
-		return exchange{err: err}
+	if request != "" {
+		if _, err := io.WriteString(c, request); err != nil {
+			return exchange{err: err}
+		}
 	}
 	text, err := io.ReadAll(c)
 	return exchange{string(text), err, time.Since(began)}
