@@ -18,6 +18,7 @@ import (
 type keptCase struct {
 	handler http.HandlerFunc
 	send    string // as HTTP/1; "" = a plain GET
+	logs    bool   // the server logs something over HTTP/2, too
 	only1   bool   // it makes sense, or ends the same each time, over HTTP/1 only
 }
 
@@ -87,14 +88,14 @@ func plainCases() map[string]keptCase {
 		"panic": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "never seen")
 			panic("as it happens")
-		}},
+		}, logs: true},
 		"panic after a flush": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "seen")
 			w.(http.Flusher).Flush()
 			panic("as it happens")
 		}, only1: true},
 		"abort":    {handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
-		"bad code": {handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(42) }},
+		"bad code": {handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(42) }, logs: true},
 		"bad code, then a good one": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			defer func() {
 				recover()

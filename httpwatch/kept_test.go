@@ -115,6 +115,9 @@ func overHTTP2(t *testing.T, c keptCase, watched, tls bool) exchange {
 		t.Fatal(err)
 	}
 	got := fetch(t, client, req, s.URL)
+	for end := time.Now().Add(limitFor); c.logs && log.String() == "" && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // HTTP/2 logs after it has reset the stream
+	}
 	s.CloseClientConnections()
 	s.Close()
 	return exchange{got, log.String()}

@@ -3,6 +3,7 @@ package httpwatch
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -21,35 +22,37 @@ import (
 func TestAnswerIsOnTime(t *testing.T) {
 	t.Parallel()
 	const limit = 250 * time.Millisecond
-	type timed struct{ began, rang time.Time }
-	timers := make(chan timed, 10)
+	var timers [10]chan time.Time // of each client
+	for i := range timers {
+		timers[i] = make(chan time.Time, 1)
+	}
 	s := newSite(t, Options{Timeout: limit}, func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		time.AfterFunc(limit, func() { timers <- timed{began, time.Now()} })
+		timer := timers[r.URL.Path[1]-'0']
+		time.AfterFunc(limit, func() { timer <- time.Now() })
 		<-r.Context().Done()
 	})
 	late := make(chan time.Duration, 50)
 	var clients sync.WaitGroup
-	for range 10 {
+	for i, timer := range timers {
 		clients.Go(func() {
 			for range 5 {
-				conn := s.dial(t, get("GET"))
-				all, err := io.ReadAll(conn)
-				now, plain := time.Now(), wait(t, "timer", timers)
-				if err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 504 ") || now.Sub(plain.began) < limit {
-					t.Errorf("%q, %v, after %s", all, err, now.Sub(plain.began))
+				began := time.Now()
+				all, err := io.ReadAll(s.dial(t, fmt.Sprintf("GET /%d HTTP/1.1\r\nHost: x\r\n\r\n", i)))
+				now := time.Now()
+				if err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 504 ") || now.Sub(began) < limit {
+					t.Errorf("%q, %v, after %s", all, err, now.Sub(began))
 				}
-				late <- now.Sub(plain.rang)
+				late <- now.Sub(wait(t, "timer", timer))
 			}
 		})
 	}
 	clients.Wait()
 	close(late)
-	all := slices.Sorted(func(yield func(time.Duration) bool) {
-		for d := range late {
-			yield(d)
-		}
-	})
+	var all []time.Duration
+	for d := range late {
+		all = append(all, d)
+	}
+	slices.Sort(all)
 	median := all[len(all)/2]
 	if median > 20*time.Millisecond {
 		t.Errorf("the median comes %s after a timer", median)
