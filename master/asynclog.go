@@ -29,6 +29,7 @@ func newLineWriter(to io.Writer) *lineWriter {
 	w := &lineWriter{lines: make(chan []byte, linesWaiting), done: make(chan struct{})}
 	go func() {
 		defer close(w.done)
+		writeFromBackground()
 		for line := range w.lines {
 			if n, err := to.Write(line); err != nil || n < len(line) {
 				w.lost.Add(1)

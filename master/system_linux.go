@@ -3,6 +3,7 @@ package master
 import (
 	"math"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,17 @@ func dupOver(fd, target int) error {
 		return nil
 	}
 	return unix.Dup3(fd, target, 0)
+}
+
+// writeFromBackground lets the calling goroutine write to a terminal that stops
+// background jobs that do (stty tostop): a thread that blocks TTOU may, see
+// termios(3). Otherwise each line would bring a TTOU, which is an order to the
+// master, and another one when it is tried again.
+func writeFromBackground() {
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	var set unix.Sigset_t
+	set.Val[0] = 1 << (unix.SIGTTOU - 1)
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil) // fails for wrong arguments only
 }
 
 // scratchFile is a file without a name, gone with its last descriptor.

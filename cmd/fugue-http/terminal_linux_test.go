@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,5 +52,33 @@ func TestAResizedTerminalIsNoOrder(t *testing.T) {
 	must(t, cmd.Wait())
 	if !strings.Contains(log.String(), "WINCH") {
 		t.Errorf("the log has no word of it:\n%s", log.String())
+	}
+}
+
+// TestABackgroundJobMayLog, though the terminal is set to stop who writes from
+// there (stty tostop): to the master TTOU means one worker fewer.
+func TestABackgroundJobMayLog(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	ours, theirs := terminal(t)
+	file(t, dir, "u.toml", "listen = \"127.0.0.1:0\"\nworkers = 3\ncontrol_path = \"ctl\"\n[app]\ndemo = true\n")
+	master := fugueHTTP(dir, "-c", "u.toml")
+	cmd := exec.Command("/bin/sh", "-c", `stty tostop; set -m; "$@" & wait`, "sh", master.Path, "-c", "u.toml")
+	cmd.Dir, cmd.Env = dir, master.Env
+	cmd.Args[4], _ = os.Executable()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	must(t, cmd.Start())
+	theirs.Close()
+	go func() { _, _ = io.Copy(io.Discard, ours) }() // ends with the terminal
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	awaitRunning(t, dir)
+	time.Sleep(300 * time.Millisecond)
+	status, err := fugueHTTP(dir, "status", "-s", "ctl").CombinedOutput()
+	if err != nil || !strings.Contains(string(status), "3 of 3 workers ready") {
+		t.Errorf("%v\n%s", err, status)
+	}
+	if out, err := fugueHTTP(dir, "stop", "-s", "ctl").CombinedOutput(); err != nil {
+		t.Errorf("stop: %v %s", err, out)
 	}
 }
