@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +16,11 @@ var programs struct{ dir, fugue, app, tcp, facade string }
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	// Most of these tests wait for processes; one a CPU would leave the CPUs idle.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("6")
+	}
 	dir, err := os.MkdirTemp("", "fugue-it")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command facadeapp is the Go program that the integration tests run as its own
 // master: a net/http server on package fugue, whose options come as JSON in the
 // variable OPTIONS. It is not an example of anything else.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command testapp is the app that the integration tests run under fugue-http: an
 // HTTP server on package worker that shows what it was given and misbehaves on
 // request. It is not an example of anything else.

@@ -91,8 +91,6 @@ type delivery struct {
 type proc struct {
 	slot, pid int
 	alive     bool
-	ready     time.Duration // when it says ready, 0 = never
-	dies      time.Duration // when it ends of itself, 0 = never
 	mute      time.Duration // when it stops beating, 0 = never
 	deaf      bool          // ignores being asked to leave
 	stuckKill time.Duration // how long it survives SIGKILL
