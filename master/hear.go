@@ -3,6 +3,7 @@ package master
 import (
 	"time"
 
+	"github.com/fugue-http/fugue/internal/control"
 	"github.com/fugue-http/fugue/master/pool"
 )
 
@@ -22,7 +23,7 @@ func (m *master) hear(e event) {
 	case wasJunk:
 		m.junk(c, e.Why)
 	case isFailed:
-		c.failed = clip(e.Why, 500)
+		c.failed = clip(control.Printable(e.Why), 500)
 	case askReopen:
 		m.workerAsksReopen()
 	default:

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fugue-http/fugue/internal/config"
+	"github.com/fugue-http/fugue/internal/control"
 )
 
 // output is where lines go: the master's own through a goroutine, the workers'
@@ -198,6 +199,9 @@ func lastLines(f *os.File, from int64) string {
 	buf := make([]byte, tailBytes)
 	n, _ := f.ReadAt(buf, max(from, info.Size()-tailBytes))
 	lines := strings.Split(strings.TrimSpace(string(buf[:n])), "\n")
+	for i := range lines {
+		lines[i] = control.Printable(lines[i])
+	}
 	return strings.Join(lines[max(0, len(lines)-tailLines):], " | ")
 }
 
