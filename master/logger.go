@@ -121,10 +121,14 @@ func (l *logger) handOver(o *output) {
 }
 
 // finish closes the pipe and waits a moment until all of it is written. It is
-// for the end of the master, when no worker is left.
-func (l *logger) finish() {
+// for the end of the master, when no worker is left. If the log process is not
+// there at this moment another one writes what waits.
+func (l *logger) finish(o *output) {
 	if l.finished {
 		return
+	}
+	if l.reap(o); l.pid == 0 {
+		l.respawn(o)
 	}
 	l.finished = true
 	_ = unix.Close(l.in)

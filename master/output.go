@@ -173,7 +173,7 @@ const (
 // that they could not be started; "" when it went elsewhere than to a file.
 func (o *output) tail() string {
 	if o.logger != nil {
-		o.logger.finish()
+		o.logger.finish(o)
 	}
 	fd := o.file
 	if fd < 0 && o.logger != nil {
@@ -209,7 +209,7 @@ func lastLines(f *os.File, from int64) string {
 // last line reaches whoever started it.
 func (o *output) close() {
 	if o.logger != nil {
-		o.logger.finish()
+		o.logger.finish(o)
 	}
 	if o.writer != nil {
 		o.writer.close()
