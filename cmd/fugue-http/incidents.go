@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -17,10 +18,7 @@ func (p program) incidents(c call) error {
 		return err
 	}
 	if c.json {
-		enc := json.NewEncoder(p.out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(list)
+		return p.incidentsJSON(list)
 	}
 	if len(list) == 0 {
 		return p.print("no incidents\n")
@@ -30,6 +28,17 @@ func (p program) incidents(c call) error {
 		describeIncident(&b, list[i])
 	}
 	return p.print(b.String())
+}
+
+func (p program) incidentsJSON(list []control.Incident) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(list); err != nil {
+		return err
+	}
+	return p.print(string(control.PrintableJSON(b.Bytes())))
 }
 
 func describeIncident(b *strings.Builder, in control.Incident) {

@@ -1,9 +1,11 @@
 package control
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 )
 
 // Incident is one entry of GET /incidents: a request that exceeded its timeout,
@@ -51,4 +53,23 @@ func Printable(text string) string {
 		}
 		return '?'
 	}, strings.ToValidUTF8(text, "?"))
+}
+
+// PrintableJSON does the same to valid JSON, by escapes: what it says stays. The
+// encoder escapes ESC, but not the other character that begins a sequence for
+// the terminal (U+009B), nor those that turn the direction of text.
+func PrintableJSON(text []byte) []byte {
+	plain := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || r == '\t' || strconv.IsPrint(r): // the two stand between values only
+			plain = append(plain, string(r)...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			plain = fmt.Appendf(plain, `\u%04x\u%04x`, high, low)
+		default:
+			plain = fmt.Appendf(plain, `\u%04x`, r)
+		}
+	}
+	return plain
 }

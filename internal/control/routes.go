@@ -131,7 +131,7 @@ func encode(answer any) []byte {
 	if err := enc.Encode(answer); err != nil {
 		panic("control: an answer always encodes: " + err.Error())
 	}
-	return b.Bytes()
+	return PrintableJSON(b.Bytes())
 }
 
 // hold writes the answer without an end. The connection is left to the kernel,
