@@ -24,7 +24,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	b.ended.Store(true)
-	if !errors.Is(err, io.EOF) && r.progress.closed.Load() {
+	if !errors.Is(err, io.EOF) && r.cutSlow.Load() {
 		err = errSlowClient
 	}
 	return n, err

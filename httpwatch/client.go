@@ -54,10 +54,7 @@ func (r *request) endWait(w *waiting) {
 }
 
 // progress is what the sweep remembers of a client that is waited for.
-type progress struct {
-	read, written moves
-	closed        atomic.Bool
-}
+type progress struct{ read, written moves }
 
 // moves is how much a connection has carried in one direction, and since when it
 // has not carried more.
@@ -82,6 +79,9 @@ func (m *moves) stalled(now, since int64, bytes uint64, ok bool) time.Duration {
 // as long as it may. It is no fault of the handler's, so there is no incident.
 func (r *request) judgeClient(now int64) {
 	opt := r.watch.opt
+	if r.progress == nil {
+		r.progress = &progress{}
+	}
 	if since := r.reading.since.Load(); since != 0 && opt.ReadTimeout > 0 {
 		received, _, ok := r.carried()
 		if r.progress.read.stalled(now, since, received, ok) >= opt.ReadTimeout {
@@ -107,7 +107,7 @@ func (r *request) carried() (received, acked uint64, ok bool) {
 }
 
 func (r *request) closeSlow() {
-	if r.progress.closed.Swap(true) {
+	if r.cutSlow.Swap(true) {
 		return
 	}
 	r.watch.slowClients.Add(1) // before the handler can see it

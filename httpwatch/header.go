@@ -32,6 +32,7 @@ func (r *request) copyHeader() {
 	clear(to)
 	for k, v := range r.header {
 		to[k] = v
+		r.trailers = r.trailers || strings.HasPrefix(k, "Trailer")
 	}
 }
 

@@ -22,9 +22,9 @@ type request struct {
 	// Of the request as it came; path is the label of a Task.
 	method, path, remote string
 	http2                bool
-	outer                context.Context // whose labels the goroutine had
-	well                 bool            // the handler has returned, and not by a panic
-	connection           *connection     // nil if it is not known
+	labelled             bool        // the goroutine had labels of the context before
+	well                 bool        // the handler has returned, and not by a panic
+	connection           *connection // nil if it is not known
 
 	// Guarded by table.mu.
 	inTable    bool
@@ -44,10 +44,12 @@ type request struct {
 	// How long it has waited for the client, and since when it does.
 	reading, writing waiting
 	parked           atomic.Bool // its time is up as soon as it does not wait any more
-	progress         progress    // used by the sweep alone
+	progress         *progress   // used by the sweep alone
+	cutSlow          atomic.Bool // the sweep has closed the connection
 
 	mu        sync.Mutex  // guards all below, and rw
 	header    http.Header // the handler's own; nil until it asks for it
+	trailers  bool        // some were announced
 	committed bool        // the status is with the server
 	over      bool        // the watch has answered: nothing of the handler's goes out any more
 	left      bool        // the handler has returned
@@ -87,15 +89,24 @@ func (w *Watch) serve(next http.Handler, rw http.ResponseWriter, req *http.Reque
 // sit labels the goroutine with r's seat, next to the labels that it has from
 // ctx.
 func (r *request) sit(ctx context.Context) {
-	r.outer, r.ctx.labels = background, r.seat.labels
-	pprof.ForLabels(ctx, func(string, string) bool {
-		r.outer, r.ctx.labels = ctx, pprof.WithLabels(ctx, pprof.Labels(labelKey, r.seat.name))
-		return false
-	})
+	r.ctx.labels = r.seat.labels
+	pprof.ForLabels(ctx, func(string, string) bool { r.labelled = true; return false })
+	if r.labelled {
+		r.ctx.labels = pprof.WithLabels(ctx, pprof.Labels(labelKey, r.seat.name))
+	}
 	pprof.SetGoroutineLabels(r.ctx.labels)
 }
 
 var background = context.Background()
+
+// rise gives the goroutine back the labels that it had.
+func (r *request) rise() {
+	if r.labelled {
+		pprof.SetGoroutineLabels(r.ctx.Context)
+		return
+	}
+	pprof.SetGoroutineLabels(background)
+}
 
 // leave runs when the handler has returned or panicked. A panic goes on: the
 // server logs it with its stack and ends the connection, as without a watch.
@@ -108,7 +119,7 @@ func (r *request) leave(req *http.Request) {
 	hijacked := r.hijacked
 	r.release()
 	r.mu.Unlock()
-	pprof.SetGoroutineLabels(r.outer)
+	r.rise()
 	if r.watch.table.leave(r) {
 		r.watch.clerk.recovered(r)
 	}
@@ -140,7 +151,8 @@ func (r *request) handOn() {
 	case r.over || r.hijacked:
 	case !r.committed:
 		r.commit(http.StatusOK)
-	case r.header != nil:
+	case r.header != nil && (r.http2 || r.unsent >= buffered || r.trailers):
+		// A short response that announces none has a length, so it can have none.
 		trailers(r.rw.Header(), r.header)
 	}
 }

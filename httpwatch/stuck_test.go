@@ -66,7 +66,7 @@ var blocked = map[string]func(release <-chan struct{}){
 	"inAMutex":      inAMutex,
 	"asleep":        asleep,
 	"inASocket":     inASocket,
-	"inARecursion":  func(release <-chan struct{}) { inARecursion(release, 10_000) },
+	"inARecursion":  func(release <-chan struct{}) { inARecursion(release, 1000) },
 	"waitForHelper": waitForHelper,
 }
 
@@ -126,7 +126,7 @@ func theHelper(release <-chan struct{}) { <-release }
 func TestStackNamesWhatBlocks(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	s := newSite(t, Options{Timeout: 50 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+	s := newSite(t, Options{Timeout: 400 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 		blocked[r.URL.Path[1:]](release)
 	})
 	for name := range blocked {

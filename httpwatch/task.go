@@ -2,7 +2,6 @@ package httpwatch
 
 import (
 	"context"
-	"runtime/pprof"
 	"time"
 )
 
@@ -36,7 +35,7 @@ func (t *Task) Done() {
 	if !r.watch.table.sits(r) {
 		return
 	}
-	pprof.SetGoroutineLabels(r.outer)
+	r.rise()
 	if r.watch.table.leave(r) {
 		r.watch.clerk.recovered(r)
 	}

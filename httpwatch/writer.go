@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime/pprof"
 )
 
 const (
@@ -165,7 +164,7 @@ func (r *request) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// Its time may be up this moment: expire finds it hijacked, so there is no
 	// incident that could recover.
 	r.watch.table.leave(r)
-	pprof.SetGoroutineLabels(r.outer) // the seat is free for another request
+	r.rise() // the seat is free for another request
 	return conn, rw, nil
 }
 
