@@ -185,13 +185,14 @@ func shellApp(line string) string {
 	return fmt.Sprintf("[app]\ncommand = [\"/bin/sh\", \"-c\", %q]\nready = \"20ms\"\n", line)
 }
 
-// onRequest is a foreign app that writes 1000 lines each time that a file go.N
-// appears.
+// onRequest is a foreign app that writes 300 lines each time that a file go.N
+// appears: less than a page, for that is what a pipe may hold when this user has
+// many (pipe(7), pipe-user-pages-soft).
 const onRequest = `n=1
 while :; do
 	while [ ! -e go.$n ]; do sleep 0.02; done
 	i=0
-	while [ $i -lt 1000 ]; do echo "line g$n $i"; i=$((i + 1)); done
+	while [ $i -lt 300 ]; do echo "line g$n $i"; i=$((i + 1)); done
 	n=$((n + 1))
 done`
 
@@ -201,7 +202,7 @@ func (s *server) tell(n int, want map[string]int) {
 	if err := os.WriteFile(filepath.Join(s.dir, fmt.Sprintf("go.%d", n)), nil, 0o644); err != nil {
 		s.t.Fatal(err)
 	}
-	want[fmt.Sprintf("g%d", n)] = 1000
+	want[fmt.Sprintf("g%d", n)] = 300
 }
 
 // logProcess is the master's child that is no worker.
@@ -230,14 +231,14 @@ func TestLogProcessIsReplaced(t *testing.T) {
 	file := filepath.Join(s.dir, "app.log")
 	want := map[string]int{}
 	s.tell(1, want)
-	waitText(t, file, "line g1 999\n")
+	waitText(t, file, "line g1 299\n")
 
 	if err := syscall.Kill(s.logProcess(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	s.log.wait(t, "log process gone", s.exited)
 	s.tell(2, want)
-	waitText(t, file, "line g2 999\n")
+	waitText(t, file, "line g2 299\n")
 
 	second := s.logProcess()
 	if err := syscall.Kill(second, syscall.SIGSTOP); err != nil {
@@ -250,7 +251,7 @@ func TestLogProcessIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.tell(4, want)
-	waitText(t, file, "line g4 999\n")
+	waitText(t, file, "line g4 299\n")
 	numbers, others := tally(t, file)
 	checkWhole(t, numbers, want)
 	if len(others) > 0 {
@@ -309,9 +310,9 @@ func TestRotationInAClosedFolder(t *testing.T) {
 				if name == "foreign" {
 					s.tell(n, want)
 				} else {
-					s.get(fmt.Sprintf("/log?n=1000&tag=g%d", n))
+					s.get(fmt.Sprintf("/log?n=300&tag=g%d", n))
 				}
-				waitText(t, file, fmt.Sprintf("line g%d 999\n", n))
+				waitText(t, file, fmt.Sprintf("line g%d 299\n", n))
 			}
 			write(1)
 			s.rotate(file, 1, 1)
@@ -353,9 +354,9 @@ func TestCopyTruncateLeavesNoHole(t *testing.T) {
 				if name == "foreign" {
 					s.tell(n, map[string]int{})
 				} else {
-					s.get(fmt.Sprintf("/log?n=1000&tag=g%d", n))
+					s.get(fmt.Sprintf("/log?n=300&tag=g%d", n))
 				}
-				waitText(t, file, fmt.Sprintf("line g%d 999\n", n))
+				waitText(t, file, fmt.Sprintf("line g%d 299\n", n))
 			}
 			write(1)
 			for _, path := range []string{file, filepath.Join(s.dir, "master.log")} {
