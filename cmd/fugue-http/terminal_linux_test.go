@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,7 +64,7 @@ func TestABackgroundJobMayLog(t *testing.T) {
 	ours, theirs := terminal(t)
 	file(t, dir, "u.toml", "listen = \"127.0.0.1:0\"\nworkers = 3\ncontrol_path = \"ctl\"\n[app]\ndemo = true\n")
 	master := fugueHTTP(dir, "-c", "u.toml")
-	cmd := exec.Command("/bin/sh", "-c", `stty tostop; set -m; "$@" & wait`, "sh", master.Path, "-c", "u.toml")
+	cmd := exec.Command("/bin/sh", "-c", `stty tostop; set -m; "$@" & echo $! >pid; wait`, "sh", master.Path, "-c", "u.toml")
 	cmd.Dir, cmd.Env = dir, master.Env
 	cmd.Args[4], _ = os.Executable()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
@@ -71,7 +72,14 @@ func TestABackgroundJobMayLog(t *testing.T) {
 	must(t, cmd.Start())
 	theirs.Close()
 	go func() { _, _ = io.Copy(io.Discard, ours) }() // ends with the terminal
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() {
+		text, _ := os.ReadFile(dir + "/pid")
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && t.Failed() { // else it has stopped
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
 	awaitRunning(t, dir)
 	time.Sleep(300 * time.Millisecond)
 	status, err := fugueHTTP(dir, "status", "-s", "ctl").CombinedOutput()
