@@ -36,10 +36,7 @@ timeout = "250ms"
 verbose = true
 [watch]
 grace = "200ms"
-[[watch.route]]
-path = "/slow"
-timeout = "0s"
-`+app()+"gomaxprocs = 1\n")
+`+unhurried+app()+"gomaxprocs = 1\n")
 	old := pids(s.waitWorkers(1))[1]
 	neighbour := s.later("GET", "/slow?for=2500ms")
 	s.inFlight(1)
@@ -124,10 +121,7 @@ workers = 1
 timeout = "250ms"
 [watch]
 grace = "60s"
-[[watch.route]]
-path = "/slow"
-timeout = "0s"
-`+app()+"gomaxprocs = 2\n")
+`+unhurried+app()+"gomaxprocs = 2\n")
 	workers := pids(s.waitWorkers(1))
 	var mu sync.Mutex // guards both
 	var stuck, slept []time.Duration

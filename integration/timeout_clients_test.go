@@ -25,7 +25,7 @@ const slowHTTP = "[http]\nread_header_timeout = \"1s\"\nread_timeout = \"1s\"\nw
 // harm no worker and hold up nobody (F65).
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
-	s := start(t, slowLimits+app()+slowHTTP)
+	s := start(t, slowLimits+unhurried+app()+slowHTTP)
 	workers := pids(s.waitWorkers(1))
 	var slow sync.WaitGroup
 	for range 4 {
@@ -128,7 +128,7 @@ func TestSilentClientsAreCut(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, slowLimits+app()+slowHTTP)
+			s := start(t, slowLimits+unhurried+app()+slowHTTP)
 			workers := pids(s.waitWorkers(1))
 			conns := make([]net.Conn, 4)
 			began := time.Now()

@@ -13,7 +13,7 @@ import (
 func stuckEach(t *testing.T, more string) (s *server, workers map[int]int) {
 	t.Helper()
 	s = start(t, "workers = 2\ntimeout = \"150ms\"\nworker_kill_timeout = \"60s\"\n[watch]\ngrace = \"60s\"\n"+
-		"[[watch.route]]\npath = \"/slow\"\ntimeout = \"0s\"\n"+app()+more)
+		unhurried+app()+more)
 	workers = pids(s.waitWorkers(2))
 	eventually(t, "both workers have one", func() bool {
 		if got := s.talk("GET", "/stuck?how=block"); got.status() != "504" {
@@ -96,10 +96,7 @@ timeout = "150ms"
 worker_kill_timeout = "700ms"
 [watch]
 grace = "100ms"
-[[watch.route]]
-path = "/slow"
-timeout = "0s"
-`+app())
+`+unhurried+app())
 	s.unclean = true // the worker says itself that its limit is reached
 	old := pids(s.waitWorkers(1))[1]
 	neighbour := s.later("GET", "/slow?for=60s")

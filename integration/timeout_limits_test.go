@@ -123,7 +123,7 @@ func TestStreamIsWhole(t *testing.T) {
 // A connection that its handler has taken over has left the watch: it may last.
 func TestHijackedConnectionLasts(t *testing.T) {
 	t.Parallel()
-	s := start(t, "workers = 1\ntimeout = \"150ms\"\n"+app())
+	s := start(t, "workers = 1\ntimeout = \"150ms\"\n"+unhurried+app())
 	workers := pids(s.waitWorkers(1))
 	c := s.dial()
 	fmt.Fprint(c, "GET /hijack HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
@@ -133,7 +133,7 @@ func TestHijackedConnectionLasts(t *testing.T) {
 		t.Fatalf("%v, %v", resp, err)
 	}
 	for i := range 3 {
-		if got := s.talk("GET", "/longer?limit=30s&for=200ms"); got.status() != "200" { // time passes
+		if got := s.talk("GET", "/slow?for=200ms"); got.status() != "200" { // time passes
 			t.Errorf("beside it: %s", got)
 		}
 		fmt.Fprintf(c, "echo %d\n", i)
@@ -147,7 +147,7 @@ func TestHijackedConnectionLasts(t *testing.T) {
 // Work that is no request has the same ladder, without an answer.
 func TestStuckTask(t *testing.T) {
 	t.Parallel()
-	s := start(t, "workers = 1\ntimeout = \"200ms\"\n[watch]\ngrace = \"150ms\"\n"+app())
+	s := start(t, "workers = 1\ntimeout = \"200ms\"\n[watch]\ngrace = \"150ms\"\n"+unhurried+app())
 	old := pids(s.waitWorkers(1))[1]
 	s.get("/task?label=nightly+report")
 	fresh := s.replaced(1, old)
@@ -166,7 +166,7 @@ func TestStuckTask(t *testing.T) {
 // A task that ends within the grace costs nothing.
 func TestLateTaskRecovers(t *testing.T) {
 	t.Parallel()
-	s := start(t, "workers = 1\ntimeout = \"150ms\"\n[watch]\ngrace = \"20s\"\n"+app())
+	s := start(t, "workers = 1\ntimeout = \"150ms\"\n[watch]\ngrace = \"20s\"\n"+unhurried+app())
 	workers := pids(s.waitWorkers(1))
 	s.get("/task?label=short&for=50ms")
 	s.get("/task?label=report&for=400ms")

@@ -78,7 +78,7 @@ grace = "60s"
 [[watch.route]]
 path = "/wait/"
 timeout = "0s"
-`+app())
+`+unhurried+app())
 	workers := pids(s.waitWorkers(2))
 	s.beaten(workers)
 	stopped(t, s.pid)
@@ -112,7 +112,7 @@ timeout = "0s"
 // has to say about incidents is there when the master is back (F29).
 func TestFullPipeKeepsIncidents(t *testing.T) {
 	t.Parallel()
-	s := start(t, "workers = 1\ntimeout = \"200ms\"\nheartbeat_timeout = \"1s\"\n[watch]\ngrace = \"60s\"\n"+app())
+	s := start(t, "workers = 1\ntimeout = \"200ms\"\nheartbeat_timeout = \"1s\"\n[watch]\ngrace = \"60s\"\n"+unhurried+app())
 	workers := pids(s.waitWorkers(1))
 	s.beaten(workers)
 	stopped(t, s.pid)

@@ -14,6 +14,23 @@ import (
 	"github.com/fugue-http/fugue/internal/control"
 )
 
+// unhurried takes the limit from requests that only serve the test: on a machine
+// that is overloaded even they may last as long as the short timeouts of tests.
+const unhurried = `
+[[watch.route]]
+path = "/pid"
+timeout = "0s"
+[[watch.route]]
+path = "/pipe"
+timeout = "0s"
+[[watch.route]]
+path = "/shout"
+timeout = "0s"
+[[watch.route]]
+path = "/slow"
+timeout = "0s"
+`
+
 // dial opens a connection to the server that ends with the test.
 func (s *server) dial() net.Conn {
 	s.t.Helper()

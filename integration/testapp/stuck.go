@@ -213,6 +213,8 @@ func shout(w http.ResponseWriter, r *http.Request) {
 		n = 1
 	}
 	go func() {
+		shouting.Lock() // one after the other, so that they do not cut each other
+		defer shouting.Unlock()
 		for range n {
 			shoutOnce(text)
 		}
@@ -220,6 +222,8 @@ func shout(w http.ResponseWriter, r *http.Request) {
 	}()
 	fmt.Fprint(w, os.Getpid())
 }
+
+var shouting sync.Mutex
 
 func shoutOnce(text []byte) {
 	for len(text) > 0 {
