@@ -42,7 +42,11 @@ var (
 func init() {
 	stage.Enter()
 	logpipe.Enter()
-	role.workerID, _ = strconv.Atoi(os.Getenv(wire.EnvWorkerID))
+	// A program that a worker starts may inherit its variables; LISTEN_PID tells
+	// for whom they are.
+	if os.Getenv(wire.EnvListenPID) == strconv.Itoa(os.Getpid()) {
+		role.workerID, _ = strconv.Atoi(os.Getenv(wire.EnvWorkerID))
+	}
 	var s wire.Settings
 	if json.Unmarshal([]byte(os.Getenv(wire.EnvSettings)), &s) == nil {
 		role.controlPath = s.ControlPath

@@ -11,6 +11,7 @@ import (
 
 const (
 	linesWaiting = 1024        // of the master's log, before more are dropped
+	bytesWaiting = 4 << 20     // the same: a line with a stack may have 32 KiB
 	flushLimit   = time.Second // how long the end waits for them to be written
 )
 
@@ -21,6 +22,7 @@ type lineWriter struct {
 	lines chan []byte
 	done  chan struct{}
 	lost  atomic.Uint64
+	bytes atomic.Int64 // waiting
 }
 
 // newLineWriter starts the writing goroutine. It ends when close is called; it
@@ -34,6 +36,7 @@ func newLineWriter(to io.Writer) *lineWriter {
 			if n, err := to.Write(line); err != nil || n < len(line) {
 				w.lost.Add(1)
 			}
+			w.bytes.Add(-int64(len(line)))
 		}
 	}()
 	return w
@@ -42,11 +45,15 @@ func newLineWriter(to io.Writer) *lineWriter {
 // Write takes one line; slog calls it once for each record. It never blocks and
 // never fails.
 func (w *lineWriter) Write(line []byte) (int, error) {
-	select {
-	case w.lines <- append([]byte(nil), line...):
-	default:
-		w.lost.Add(1)
+	if w.bytes.Add(int64(len(line))) <= bytesWaiting {
+		select {
+		case w.lines <- append([]byte(nil), line...):
+			return len(line), nil
+		default:
+		}
 	}
+	w.bytes.Add(-int64(len(line)))
+	w.lost.Add(1)
 	return len(line), nil
 }
 

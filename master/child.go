@@ -63,6 +63,7 @@ const (
 // pipeReader is what is known of the worker while its pipe is read.
 type pipeReader struct {
 	slot, pid int
+	pipe      *os.File
 	events    chan<- event
 	lines     wire.Lines
 	said      int // lines and bytes since
@@ -75,7 +76,7 @@ type pipeReader struct {
 // file and closes it.
 func readPipe(r *os.File, slot, pid int, events chan<- event) {
 	defer r.Close()
-	p := &pipeReader{slot: slot, pid: pid, events: events, since: time.Now()}
+	p := &pipeReader{slot: slot, pid: pid, pipe: r, events: events, since: time.Now()}
 	buf := make([]byte, 4<<10) // a few hundred lines at most between two pauses
 	for {
 		n, err := r.Read(buf)
@@ -93,7 +94,9 @@ func (p *pipeReader) take(piece []byte) {
 	p.bytes += len(piece)
 	p.lines.Feed(piece, func(line []byte) {
 		p.said++
-		p.events <- understand(line, p.slot, p.pid)
+		e := understand(line, p.slot, p.pid)
+		e.pipe = p.pipe
+		p.events <- e
 	})
 	if p.lines.TooLong != before {
 		p.tell(wasJunk, fmt.Sprintf("a line of more than %d bytes", wire.MaxLine))
@@ -116,7 +119,7 @@ func (p *pipeReader) end(err error) {
 }
 
 func (p *pipeReader) tell(s said, why string) {
-	p.events <- event{said: s, Event: pool.Event{PID: p.pid, Why: why}}
+	p.events <- event{said: s, pipe: p.pipe, Event: pool.Event{PID: p.pid, Why: why}}
 }
 
 // understand turns a line into an event. Who said it is known from the pipe.
@@ -148,7 +151,7 @@ func understand(line []byte, slot, pid int) event {
 	case wire.Failed:
 		e.said, e.Why = isFailed, msg.Reason
 	default:
-		e.Kind = pool.HelloSaid // a type of a later version: at least it speaks
+		e.said = forNobody // of a later version
 	}
 	return e
 }

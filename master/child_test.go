@@ -1,6 +1,7 @@
 package master
 
 import (
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func TestReadPipeUnderstandsAndEnds(t *testing.T) {
 	go readPipe(r, 2, 4711, events)
 	go func() {
 		w.WriteString(`{"type":"hello"}` + "\n" + `{"type":"ready","commands":true}` + "\n{bad\n" +
-			`{"type":"beat","in_flight":3,"requests":9}` + "\n" + `{"type":"reopen"}` + "\n" + `{"type":"failed","reason":"no"}` + "\n")
+			`{"type":"beat","in_flight":3,"requests":9}` + "\n" + `{"type":"weather"}` + "\n" + `{"type":"reopen"}` + "\n" + `{"type":"failed","reason":"no"}` + "\n")
 		w.Close()
 	}()
 	want := []event{
@@ -40,6 +41,7 @@ func TestReadPipeUnderstandsAndEnds(t *testing.T) {
 		{Event: pool.Event{Kind: pool.ReadySaid}, commands: true},
 		{said: wasJunk},
 		{Event: pool.Event{Kind: pool.BeatHeard, Beat: pool.Beat{InFlight: 3, Requests: 9}}},
+		{said: forNobody},
 		{said: askReopen},
 		{said: isFailed, Event: pool.Event{Why: "no"}},
 		{said: pipeOver},
@@ -132,3 +134,34 @@ func TestLineWriterNeverBlocks(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A pid that is given anew while its last owner is still heard out: the old
+// one's end reaches the pool first, and its late words do not reach the new one.
+func TestAPidGivenAnew(t *testing.T) {
+	t.Parallel()
+	m := &master{children: map[int]*child{}, events: make(chan event, 8), pool: pool.New(pool.Limits{Workers: 1, Surge: 1}),
+		timer: time.NewTimer(time.Hour), output: &output{}, log: slog.New(slog.DiscardHandler)}
+	m.pool.Step(0, pool.Event{Kind: pool.Ticked})
+	oldEnds, err := newEnds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := m.adopt(4711, 1, oldEnds)
+	m.pool.Step(0, pool.Event{Kind: pool.Spawned, Slot: 1, PID: 4711})
+	old.exit = &pool.Event{Kind: pool.Exited, PID: 4711}
+	newEnds, err := newEnds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := m.adopt(4711, 1, newEnds)
+	if got := m.pool.Status(); len(got.Workers) != 0 || got.Exits["boot"] != 1 {
+		t.Errorf("the pool has not heard of the end: %+v", got)
+	}
+	m.hear(event{said: pipeOver, pipe: old.pipe, Event: pool.Event{PID: 4711}})
+	if fresh.pipeOver || m.children[4711] != fresh {
+		t.Error("the end of the old one's pipe was taken for the new one's")
+	}
+	oldEnds.closeTheirs()
+	newEnds.closeTheirs()
+	fresh.closeCommand()
+}

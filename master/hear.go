@@ -13,10 +13,11 @@ const reopenPause = time.Second
 // hear takes what came through a worker's pipe.
 func (m *master) hear(e event) {
 	c := m.children[e.PID]
-	if c == nil {
+	if c == nil || c.pipe != e.pipe {
 		return
 	}
 	switch e.said {
+	case forNobody:
 	case pipeOver:
 		c.pipeOver = true
 		m.heardOut(c)

@@ -70,7 +70,7 @@ func (l *logger) spawn(o *output) error {
 		kind = "ring"
 	}
 	order := stage.Order{Master: os.Getpid(), Dir: "/", User: l.user, Locked: l.user != nil, Self: true, Argv: []string{"fugue-http", "log"}}
-	env := order.Environ(append(stage.Without(os.Environ(), wire.WorkerEnv...), logpipe.Env+"="+kind))
+	env := order.Environ(append(inheritedEnv(), logpipe.Env+"="+kind))
 	pid, err := forkExec([]string{"fugue-http", "log"}, env, []int{l.read, l.destination(o), o.stderr, theirs})
 	if err != nil {
 		_ = unix.Close(ours)

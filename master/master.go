@@ -53,6 +53,7 @@ type master struct {
 type event struct {
 	pool.Event
 	said     said
+	pipe     *os.File // through which it came: a pid may be given anew
 	commands bool
 	overdue  *wire.Message // of an OverdueSaid: the incident
 }
@@ -65,6 +66,7 @@ const (
 	pipeOver              // no more will come through PID's pipe
 	wasJunk               // PID wrote a line that means nothing
 	askReopen             // PID wants its log files opened anew
+	forNobody             // PID said what this version does not know
 	isFailed              // PID's first stage says Why it could not start the app
 )
 

@@ -233,8 +233,15 @@ func (m *master) settings() (string, error) {
 		s.BeatEvery = min(beatEvery, third)
 	}
 	text, err := json.Marshal(s)
+	if len(text) > longestSettings {
+		err = fmt.Errorf("[[watch.route]]: %d of them are more than a process can be handed", len(s.Watch.Routes))
+	}
 	return string(text), err
 }
+
+// longestSettings is below what execve(2) takes in one string (MAX_ARG_STRLEN,
+// 128 KiB).
+const longestSettings = 120 << 10
 
 func (m *master) watchSettings() wire.Watch {
 	w := wire.Watch{Timeout: m.cfg.Timeout, Status: m.cfg.Watch.Status}

@@ -59,6 +59,10 @@ func (m *master) keepNonblocking() {
 }
 
 func (m *master) adopt(pid, slot int, e *ends) *child {
+	if old := m.children[pid]; old != nil { // reaped and still heard out: the kernel has given its number anew
+		old.pipeOver = true
+		m.heardOut(old)
+	}
 	c := &child{pid: pid, slot: slot, command: e.commandOurs, pipe: os.NewFile(uintptr(e.pipeRead), "heartbeat pipe")}
 	m.children[pid] = c
 	go readPipe(c.pipe, slot, pid, m.events)
@@ -151,11 +155,17 @@ func (m *master) order() stage.Order {
 	return o
 }
 
-// baseEnv is what every worker inherits: the master's environment without what
-// is meant for the master alone or for one worker, then what the file sets. With
+// inheritedEnv is the master's environment without what is meant for the master
+// alone or for one worker.
+func inheritedEnv() []string {
+	mine := []string{stage.Env, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FUGUE_DAEMON_FD"}
+	return stage.Without(os.Environ(), append(mine, wire.WorkerEnv...)...)
+}
+
+// baseEnv is what every worker gets: what it inherits, then what the file sets. With
 // another user, who are the variables that name it.
 func (m *master) baseEnv(who []string) ([]string, error) {
-	env := stage.Without(os.Environ(), append([]string{stage.Env, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FUGUE_DAEMON_FD"}, wire.WorkerEnv...)...)
+	env := inheritedEnv()
 	if who != nil {
 		env = append(stage.Without(env, "USER", "LOGNAME", "HOME"), who...)
 	}
