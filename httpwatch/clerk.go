@@ -12,10 +12,11 @@ const (
 )
 
 // clerk reports incidents in order, from a goroutine that runs while there are
-// any. Profiles are taken at most once a second, one for all that wait; in a
+// any. Profiles are taken at most once a second (dumpPause), one for all that wait; in a
 // storm the stack of an incident is then up to a second older than its answer.
 type clerk struct {
 	watch *Watch
+	pause time.Duration // between two profiles at least; constant
 
 	mu     sync.Mutex // guards all below
 	papers []paper
@@ -116,7 +117,7 @@ func (c *clerk) dump(papers []paper, last time.Time) map[string]string {
 	if !wanted {
 		return nil
 	}
-	if pause := dumpPause - time.Since(last); pause > 0 && !last.IsZero() {
+	if pause := c.pause - time.Since(last); pause > 0 && !last.IsZero() {
 		time.Sleep(pause)
 	}
 	byName := stacks()

@@ -66,6 +66,7 @@ func hammer(t *testing.T, path string, client *http.Client, changes ...func(*sit
 	const limit = 5 * time.Millisecond
 	var b books
 	w := b.watch(Options{Timeout: limit})
+	w.clerk.pause = 10 * time.Millisecond
 	s := newSite(t, Options{}, nil, append(changes, func(s *site) {
 		s.Config.Handler = w.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(limit - time.Millisecond + rand.N(2*time.Millisecond))
@@ -76,7 +77,7 @@ func hammer(t *testing.T, path string, client *http.Client, changes ...func(*sit
 	var clients sync.WaitGroup
 	for range 20 {
 		clients.Go(func() {
-			for range 20 {
+			for range 10 {
 				answers <- <-s.status(client, path)
 			}
 		})

@@ -25,6 +25,7 @@ func newSite(t testing.TB, opt Options, h http.HandlerFunc, changes ...func(*sit
 	opt.Overdue = func(in Incident) { s.overdue <- in }
 	opt.Recovered = func(id uint64) { s.recovered <- id }
 	s.watch = New(opt)
+	s.watch.clerk.pause = 10 * time.Millisecond
 	s.Server = httptest.NewUnstartedServer(s.watch.Handler(h))
 	s.Config.ConnContext = ConnContext
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)

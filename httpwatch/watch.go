@@ -92,7 +92,7 @@ func New(opt Options) *Watch {
 	}
 	w := &Watch{opt: opt, base: time.Now()}
 	w.table.init(w)
-	w.clerk.watch = w
+	w.clerk.watch, w.clerk.pause = w, dumpPause
 	if len(opt.Routes) > 0 {
 		w.routes = http.NewServeMux()
 		for _, r := range opt.Routes {
