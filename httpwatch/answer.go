@@ -4,16 +4,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 )
 
 const (
-	answerLimit = time.Second           // for the 504 to reach a client whose receive window is shut
+	answerLimit = 5 * time.Second       // for the 504 to reach a client whose receive window is shut
+	streamLimit = time.Second           // the same of HTTP/2, where it also ends a stream whose handler does not
 	lockPause   = 10 * time.Millisecond // for a write that waits for its client to end after all
-	lockLimit   = time.Second           // for a write that only wants the processor
+	lockPauses  = 100                   // for a write that only wants the processor
 )
 
 // expire deals with a request that is overdue: its client is answered or cut,
@@ -62,18 +62,33 @@ func (r *request) answer() (status int, taken bool) {
 // client. That is rare: then its clock would stand still. A write that waits for
 // the processor only is waited for.
 func (r *request) lock() bool {
-	began := time.Now()
-	for !r.mu.TryLock() {
-		waited := time.Since(began)
-		if waited > lockPause && r.writing.waits() || waited > lockLimit {
-			return false
+	if r.mu.TryLock() {
+		return true
+	}
+	// To stand in the queue for it: one that only tries may never get it from a
+	// handler that writes all the time.
+	locked, gaveUp := make(chan struct{}), make(chan struct{})
+	go func() {
+		r.mu.Lock()
+		select {
+		case locked <- struct{}{}: // it is the other's to unlock
+		case <-gaveUp:
+			r.mu.Unlock()
 		}
-		runtime.Gosched()
-		if waited > time.Millisecond {
-			time.Sleep(100 * time.Microsecond)
+	}()
+	// Pauses are counted, not time: the machine may have stood still.
+	for range lockPauses {
+		select {
+		case <-locked:
+			return true
+		case <-time.After(lockPause):
+		}
+		if r.writing.waits() {
+			break
 		}
 	}
-	return true
+	close(gaveUp)
+	return false
 }
 
 // misleading are headers that middleware may have set for the answer that will
@@ -86,7 +101,11 @@ var misleading = []string{"Accept-Ranges", "Content-Disposition", "Content-Encod
 func (r *request) write(status int) (ok bool) {
 	defer func() { ok = recover() == nil }()
 	ctl := http.NewResponseController(r.rw)
-	_ = ctl.SetWriteDeadline(time.Now().Add(answerLimit)) // not every writer can
+	limit := answerLimit
+	if r.http2 {
+		limit = streamLimit
+	}
+	_ = ctl.SetWriteDeadline(time.Now().Add(limit)) // not every writer can
 	text := strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status))) + "\n"
 	h := r.rw.Header()
 	for _, name := range misleading {

@@ -278,3 +278,25 @@ func TestStorm(t *testing.T) {
 		}
 	}
 }
+
+// A handler that never lets go of the writer for long cannot keep the answer
+// back.
+func TestBusyHandlerIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Timeout: 20 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+		var writers sync.WaitGroup
+		for range 8 {
+			writers.Go(func() {
+				for r.Context().Err() == nil {
+					w.Header()
+				}
+			})
+		}
+		writers.Wait()
+	})
+	for range 5 {
+		if got := wait(t, "answer", s.status(http.DefaultClient, "/")); got != 504 {
+			t.Errorf("status %d", got)
+		}
+	}
+}
