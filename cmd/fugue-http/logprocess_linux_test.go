@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,16 +19,17 @@ func TestLastLinesOutliveTheLogProcess(t *testing.T) {
 	file(t, dir, "u.toml", "listen = \"127.0.0.1:0\"\nworkers = 1\ncontrol_path = \"ctl\"\nlog_file = \"app.log\"\n"+
 		"[app]\ncommand = [\"/bin/sh\", \"-c\", \"trap 'echo last words; exit' TERM; echo first words; while :; do sleep 0.1; done\"]\n")
 	cmd := fugueHTTP(dir, "-c", "u.toml")
+	log := logTo(t, cmd, dir)
 	must(t, cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	awaitRunning(t, dir)
 	must(t, unix.Kill(logProcess(t, cmd.Process.Pid), unix.SIGKILL))
-	time.Sleep(100 * time.Millisecond)
+	awaitLine(t, log, "log process gone")
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
 	must(t, cmd.Wait())
-	log, err := os.ReadFile(filepath.Join(dir, "app.log"))
-	if err != nil || !strings.Contains(string(log), "last words\n") {
-		t.Errorf("%v, %q", err, log)
+	text, err := os.ReadFile(filepath.Join(dir, "app.log"))
+	if err != nil || !strings.Contains(string(text), "last words\n") {
+		t.Errorf("%v, %q", err, text)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -45,13 +46,47 @@ func TestAStartThatFailsIsToldToTheTerminal(t *testing.T) {
 
 func awaitRunning(t *testing.T, dir string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		out, err := fugueHTTP(dir, "status", "-s", "ctl").CombinedOutput()
-		if err == nil && strings.Contains(string(out), " running ") {
+	awaitStatus(t, dir, " running ")
+}
+
+// awaitStatus looks at the status until it says what is wanted.
+func awaitStatus(t *testing.T, dir, want string, flags ...string) {
+	t.Helper()
+	args := append([]string{"status", "-s", "ctl"}, flags...)
+	await(t, want, func() (string, error) {
+		out, err := fugueHTTP(dir, args...).CombinedOutput()
+		return string(out), err
+	})
+}
+
+// awaitLine looks at a file until it says what is wanted.
+func awaitLine(t *testing.T, path, want string) {
+	t.Helper()
+	await(t, want, func() (string, error) {
+		text, err := os.ReadFile(path)
+		return string(text), err
+	})
+}
+
+func await(t *testing.T, want string, look func() (string, error)) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // between two looks
+		text, err := look()
+		if err == nil && strings.Contains(text, want) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not run: %v\n%s", err, out)
+			t.Fatalf("no %q: %v\n%s", want, err, text)
 		}
 	}
+}
+
+// logTo has cmd write what it logs into a file of dir.
+func logTo(t *testing.T, cmd *exec.Cmd, dir string) (path string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "stderr"))
+	must(t, err)
+	t.Cleanup(func() { f.Close() })
+	cmd.Stderr = f
+	return f.Name()
 }

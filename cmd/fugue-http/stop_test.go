@@ -37,7 +37,7 @@ func TestAStopRefusesNewClients(t *testing.T) {
 		}
 		answered <- err
 	}()
-	time.Sleep(500 * time.Millisecond)
+	awaitStatus(t, dir, `"in_flight": 1,`, "--json")
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
 	refused := func() bool {
 		c, err := net.Dial("tcp", address)

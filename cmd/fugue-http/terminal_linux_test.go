@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,25 +33,22 @@ func TestAResizedTerminalIsNoOrder(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
 	ours, theirs := terminal(t)
-	var log bytes.Buffer
 	cmd := fugueHTTP(dir, "-l", "127.0.0.1:0", "-w", "1", "-s", "ctl")
-	cmd.Stdin, cmd.Stderr = theirs, &log
+	cmd.Stdin = theirs
+	log := logTo(t, cmd, dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	must(t, cmd.Start())
 	theirs.Close()
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	awaitRunning(t, dir)
 	must(t, unix.IoctlSetWinsize(int(ours.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100}))
-	time.Sleep(200 * time.Millisecond)
+	awaitLine(t, log, "WINCH")
 	status, err := fugueHTTP(dir, "status", "-s", "ctl").CombinedOutput()
 	if err != nil || !strings.Contains(string(status), "1 of 1 workers ready") {
 		t.Errorf("%v\n%s", err, status)
 	}
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
 	must(t, cmd.Wait())
-	if !strings.Contains(log.String(), "WINCH") {
-		t.Errorf("the log has no word of it:\n%s", log.String())
-	}
 }
 
 // TestABackgroundJobMayLog, though the terminal is set to stop who writes from
@@ -81,7 +76,9 @@ func TestABackgroundJobMayLog(t *testing.T) {
 		cmd.Wait()
 	})
 	awaitRunning(t, dir)
-	time.Sleep(300 * time.Millisecond)
+	for range 5 { // each is a line of the log
+		must(t, fugueHTTP(dir, "reopen-logs", "-s", "ctl").Run())
+	}
 	status, err := fugueHTTP(dir, "status", "-s", "ctl").CombinedOutput()
 	if err != nil || !strings.Contains(string(status), "3 of 3 workers ready") {
 		t.Errorf("%v\n%s", err, status)
