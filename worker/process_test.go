@@ -328,7 +328,10 @@ func TestReplacingWorkersLosesNoRequest(t *testing.T) {
 	t.Parallel()
 	s := newSocket(t)
 	settings := testSettings
-	settings.HTTP.Linger = 200 * time.Millisecond // for those that net/http dials and does not use
+	// What a client has to use its connection once more. Short, for the sake of
+	// those that net/http dials and does not use; but a client of this process may
+	// well not run for a few hundred milliseconds on a busy machine.
+	settings.HTTP.Linger = time.Second
 	fresh := func() *child {
 		c := spawn(t, start{helper: "serve", socket: &s, settings: settings})
 		c.awaitType(t, wire.Ready)
