@@ -3,10 +3,12 @@ package worker
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -328,17 +330,14 @@ func TestReplacingWorkersLosesNoRequest(t *testing.T) {
 	t.Parallel()
 	s := newSocket(t)
 	settings := testSettings
-	// What a client has to use its connection once more. Short, for the sake of
-	// those that net/http dials and does not use; but a client of this process may
-	// well not run for a few hundred milliseconds on a busy machine.
-	settings.HTTP.Linger = time.Second
+	settings.HTTP.Linger = 200 * time.Millisecond // for those that net/http dials and does not use
 	fresh := func() *child {
 		c := spawn(t, start{helper: "serve", socket: &s, settings: settings})
 		c.awaitType(t, wire.Ready)
 		return c
 	}
 	workers := []*child{fresh(), fresh()}
-	load := newLoad(t, s)
+	load := newLoad(t, s, settings.HTTP.Linger)
 	for i := range 8 {
 		workers = append(workers, fresh())
 		if i%2 == 0 {
@@ -366,10 +365,11 @@ type load struct {
 	clients  sync.WaitGroup
 	answered atomic.Int64
 	lost     chan error
+	linger   time.Duration // what the workers promise
 }
 
-func newLoad(t *testing.T, s socket) *load {
-	l := &load{stop: make(chan struct{}), lost: make(chan error, 1000)}
+func newLoad(t *testing.T, s socket, linger time.Duration) *load {
+	l := &load{linger: linger, stop: make(chan struct{}), lost: make(chan error, 1000)}
 	for i := range 4 {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}, Timeout: limit}
 		l.clients.Go(func() { l.hammer(client, s.url("/echo")) })
@@ -379,22 +379,52 @@ func newLoad(t *testing.T, s socket) *load {
 }
 
 func (l *load) hammer(client *http.Client, url string) {
+	var last time.Time // when this client last sent a request
 	for !isClosed(l.stop) {
-		resp, err := client.Post(url, "text/plain", io.MultiReader(strings.NewReader("body")))
-		if err == nil {
-			var b []byte
-			b, err = io.ReadAll(resp.Body)
-			resp.Body.Close()
-			if err == nil && string(b) != "body" {
-				err = fmt.Errorf("answer %q", b)
-			}
+		sent, pause, err := post(client, url, last)
+		last = sent
+		switch {
+		case err == nil:
+			l.answered.Add(1)
+		case pause < l.linger:
+			l.lost <- fmt.Errorf("sent after a pause of %s: %w", pause, err)
 		}
-		if err != nil {
-			l.lost <- err
-			continue
-		}
-		l.answered.Add(1)
+		// Otherwise the client did not run for longer than it was promised to be
+		// waited for: the connection was closed rightly.
 	}
+}
+
+// post sends one request. It returns when, and how long the server can have
+// waited for it: since the one before on the same connection (which it cannot
+// have answered before it was sent), or since a new one was dialled.
+func post(client *http.Client, url string, last time.Time) (sent time.Time, pause time.Duration, err error) {
+	since, reused := time.Now(), false
+	req, err := http.NewRequest(http.MethodPost, url, io.MultiReader(strings.NewReader("body")))
+	if err != nil {
+		return since, 0, err
+	}
+	wrote := make(chan time.Time, 4) // once for each attempt of net/http
+	trace := &httptrace.ClientTrace{
+		GotConn:      func(c httptrace.GotConnInfo) { reused = c.Reused },
+		WroteRequest: func(httptrace.WroteRequestInfo) { wrote <- time.Now() },
+	}
+	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(context.Background(), trace)))
+	if err == nil {
+		var b []byte
+		b, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil && string(b) != "body" {
+			err = fmt.Errorf("answer %q", b)
+		}
+	}
+	sent = time.Now()
+	for len(wrote) > 0 {
+		sent = <-wrote
+	}
+	if reused && !last.IsZero() {
+		since = last
+	}
+	return sent, sent.Sub(since), err
 }
 
 func (l *load) end(t *testing.T) int64 {
