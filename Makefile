@@ -14,13 +14,13 @@ check:
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	CGO_ENABLED=0 GOOS=darwin go build ./...
 
-# Five million events in virtual time, then the fuzz targets, a minute each.
+# Five million events in virtual time, then a million inputs to each fuzz target.
 EVENTS ?= 5000000
 SEEDS ?= 1000
-FUZZTIME ?= 60s
+INPUTS ?= 1000000
 stress:
 	go test ./master/pool -run TestSimulation -v -sim.events=$(EVENTS) -sim.seeds=$(SEEDS)
-	sh internal/fuzz.sh $(FUZZTIME)
+	sh internal/fuzz.sh $(INPUTS)
 
 bench:
 	go test -run xxx -bench . ./...
