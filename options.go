@@ -24,6 +24,7 @@ type Options struct {
 	HeartbeatTimeout  time.Duration
 	BootTimeout       time.Duration
 	WorkerKillTimeout time.Duration
+	ShutdownDelay     time.Duration // how long all still serve after a stop was asked for
 	MaxSurge          int
 
 	WorkingPath, TmpPath   string
@@ -45,6 +46,7 @@ type Options struct {
 	Env        map[string]string
 	GOMAXPROCS int
 	Watch      Watch
+	Recycle    Recycle
 	HTTP       HTTP
 
 	// Started, if not nil, is called once in each process, in a goroutine of its
@@ -74,6 +76,15 @@ type Route struct {
 	Path    string   // as in http.ServeMux: /reports/ is all below it
 	Methods []string // none = all
 	Timeout time.Duration
+}
+
+// Recycle says when a healthy worker is replaced, and then drained; zero is
+// never.
+type Recycle struct {
+	MaxRequests       int   // how many requests it may answer
+	MaxRequestsJitter int   // up to so many more, drawn by lot for each worker
+	MaxMemory         int64 // bytes its process may have resident, at least 1 MiB
+	MaxAge            time.Duration
 }
 
 // HTTP are limits for an *http.Server that has none of its own.
@@ -106,6 +117,7 @@ func (o Options) copyInto(c *config.Config) error {
 	limit(&c.HeartbeatTimeout, o.HeartbeatTimeout)
 	limit(&c.BootTimeout, o.BootTimeout)
 	limit(&c.WorkerKillTimeout, o.WorkerKillTimeout)
+	limit(&c.ShutdownDelay, o.ShutdownDelay)
 	set(&c.MaxSurge, o.MaxSurge)
 	set(&c.WorkingPath, o.WorkingPath)
 	set(&c.TmpPath, o.TmpPath)
@@ -122,6 +134,7 @@ func (o Options) copyInto(c *config.Config) error {
 	c.App.Env = o.Env
 	set(&c.App.GOMAXPROCS, o.GOMAXPROCS)
 	o.Watch.copyInto(&c.Watch)
+	o.Recycle.copyInto(&c.Recycle)
 	o.HTTP.copyInto(&c.HTTP)
 	if err := mode(&c.Umask, "umask", o.Umask); err != nil {
 		return err
@@ -140,6 +153,13 @@ func (w Watch) copyInto(c *config.Watch) {
 		limit(&to.Timeout, r.Timeout)
 		c.Routes = append(c.Routes, to)
 	}
+}
+
+func (r Recycle) copyInto(c *config.Recycle) {
+	set(&c.MaxRequests, r.MaxRequests)
+	set(&c.MaxRequestsJitter, r.MaxRequestsJitter)
+	set(&c.MaxMemory, config.Size(r.MaxMemory))
+	limit(&c.MaxAge, r.MaxAge)
 }
 
 func (h HTTP) copyInto(c *config.HTTP) {

@@ -20,7 +20,7 @@ var notForPrograms = map[string]string{
 
 // tables are the fields that hold a table of the file; those of [app] are the
 // program's own.
-var tables = map[string]string{"": "", "app.": "", "listener.": "Listeners.", "watch.": "Watch.", "watch.route.": "Watch.Routes.", "http.": "HTTP."}
+var tables = map[string]string{"": "", "app.": "", "listener.": "Listeners.", "watch.": "Watch.", "watch.route.": "Watch.Routes.", "recycle.": "Recycle.", "http.": "HTTP."}
 
 // fieldName is the name of a key's field: worker_kill_timeout is
 // WorkerKillTimeout; what Go writes in capitals stays so.
@@ -79,7 +79,7 @@ func fill(t *testing.T, v reflect.Value, name string) {
 		v.SetBool(true)
 	case *bool:
 		v.Set(reflect.ValueOf(&yes))
-	case int:
+	case int, int64:
 		v.SetInt(3777)
 	case time.Duration:
 		v.Set(reflect.ValueOf(37 * time.Second))
@@ -161,13 +161,14 @@ func collect(values map[string]any, v reflect.Value, prefix string) {
 
 // Off is the way to say "none" where zero means the default.
 func TestOffSwitchesALimitOff(t *testing.T) {
-	o := Options{Timeout: Off, HeartbeatTimeout: Off, HTTP: HTTP{ReadHeaderTimeout: Off, ReadTimeout: Off, WriteTimeout: Off, IdleTimeout: Off, Linger: Off},
+	o := Options{Timeout: Off, HeartbeatTimeout: Off, ShutdownDelay: Off, Recycle: Recycle{MaxAge: Off}, HTTP: HTTP{ReadHeaderTimeout: Off, ReadTimeout: Off, WriteTimeout: Off, IdleTimeout: Off, Linger: Off},
 		Watch: Watch{Status: NoAnswer, Routes: []Route{{Path: "/", Timeout: Off}}}}
 	c, err := o.config()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Timeout != 0 || c.HeartbeatTimeout != 0 || c.Watch.Status != 0 || c.Watch.Routes[0].Timeout != 0 ||
+		c.ShutdownDelay != 0 || c.Recycle != (config.Recycle{}) ||
 		c.HTTP != (config.HTTP{MaxHeaderBytes: c.HTTP.MaxHeaderBytes}) {
 		t.Errorf("%v, %v, %+v, %+v", c.Timeout, c.HeartbeatTimeout, c.Watch, c.HTTP)
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	HeartbeatTimeout  time.Duration `toml:"heartbeat_timeout" default:"10s" min:"100ms" zero:"off" doc:"longest a worker may be silent before it is aborted; \"0s\" is off"`
 	BootTimeout       time.Duration `toml:"boot_timeout" default:"60s" min:"1ms" doc:"longest from a worker's start until it is ready"`
 	WorkerKillTimeout time.Duration `toml:"worker_kill_timeout" default:"30s" min:"1ms" doc:"longest a worker may take to finish its requests when it is told to leave"`
+	ShutdownDelay     time.Duration `toml:"shutdown_delay" default:"0s" doc:"how long a server that was told to stop still serves, while /readyz says 503 and load balancers take notice"`
 	MaxSurge          int           `toml:"max_surge" default:"0" max:"1024" doc:"how many processes there may be beyond workers while some are replaced; 0 = a quarter of the workers, at least 1"`
 
 	WorkingPath string `toml:"working_path" kind:"path" sample:"/srv/app" doc:"working directory of the workers; the folder of this file if not set"`
@@ -44,9 +45,10 @@ type Config struct {
 	MasterPIDPath string `toml:"master_pid_path" kind:"path" sample:"/run/app.pid" doc:"file that holds the master's process id, locked while it runs"`
 	ControlPath   string `toml:"control_path" kind:"path" sample:"/run/app/control.sock" doc:"Unix socket of the control API; a file in tmp_path if not set"`
 
-	App   App   `toml:"app" doc:"what the workers run: exactly one of command, root and demo"`
-	Watch Watch `toml:"watch" doc:"what becomes of a request that exceeds its timeout"`
-	HTTP  HTTP  `toml:"http" doc:"limits of the HTTP server in native Go workers; \"0s\" is off"`
+	App     App     `toml:"app" doc:"what the workers run: exactly one of command, root and demo"`
+	Watch   Watch   `toml:"watch" doc:"what becomes of a request that exceeds its timeout"`
+	Recycle Recycle `toml:"recycle" doc:"when a healthy worker is replaced, and then drained; 0 is off"`
+	HTTP    HTTP    `toml:"http" doc:"limits of the HTTP server in native Go workers; \"0s\" is off"`
 
 	// File is the absolute path of the file that was read, "" without one.
 	File string `toml:"-"`
@@ -88,6 +90,15 @@ type Route struct {
 	Path    string        `toml:"path" kind:"pattern" sample:"/reports/" doc:"pattern of paths as in Go's http.ServeMux: /reports/ is all below it"`
 	Methods []string      `toml:"methods" sample:"GET" doc:"the methods it is for; all if not set"`
 	Timeout time.Duration `toml:"timeout" sample:"5m" doc:"longest such a request may take; \"0s\" is off"`
+}
+
+// Recycle is the [recycle] table. The bounds of the two numbers keep their sum
+// within an int of 32 bits.
+type Recycle struct {
+	MaxRequests       int           `toml:"max_requests" default:"0" max:"1000000000" doc:"how many requests a worker may answer; 0 is off"`
+	MaxRequestsJitter int           `toml:"max_requests_jitter" default:"0" max:"1000000000" doc:"up to so many more for each worker, drawn by lot, so that not all are replaced at once; only with max_requests"`
+	MaxMemory         Size          `toml:"max_memory" default:"0" min:"1MiB" zero:"off" doc:"largest resident memory (RSS) of a worker's process, looked up every few seconds; \"0\" is off"`
+	MaxAge            time.Duration `toml:"max_age" default:"0s" min:"1s" zero:"off" doc:"oldest a worker may become; \"0s\" is off"`
 }
 
 // HTTP is the [http] table.

@@ -68,6 +68,7 @@ func TestAFileSetsEveryType(t *testing.T) {
 listen = ["127.0.0.1:1", "unix:run/app.sock"]
 workers = 3
 boot_timeout = "1m30s"
+shutdown_delay = "5s"
 log_file = "log/app.log"
 uid = 33
 umask = "0027"
@@ -81,6 +82,11 @@ mode = "660"
 [app]
 command = './app "a b" c\ d'
 env = { A = "1", "B.C" = "2" }
+[recycle]
+max_requests = 1000
+max_requests_jitter = 50
+max_memory = "512MiB"
+max_age = "24h"
 [http]
 max_header_bytes = "10MB"
 `)
@@ -96,6 +102,8 @@ max_header_bytes = "10MB"
 	}
 	want.App.Command = []string{c.Dir + "/app", "a b", "c d"}
 	want.App.Env = map[string]string{"A": "1", "B.C": "2"}
+	want.ShutdownDelay = 5 * time.Second
+	want.Recycle = Recycle{MaxRequests: 1000, MaxRequestsJitter: 50, MaxMemory: 512 << 20, MaxAge: 24 * time.Hour}
 	want.HTTP.MaxHeaderBytes = 10_000_000
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -143,6 +151,7 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 		"listeners": "[[listener]]\naddress = \":1\"\nname = \"w\"\n[[listener]]\naddress = \"unix:/a\"\nmode = \"0600\"\nowner = \"root\"\n[app]\nroot = \"pub\"",
 		"strings":   "uid = \"www\"\ngid = 5\numask = \"0\"\nno_new_privs = true\nlog_file = \"a\\u0007\\\"\\\\ü\\u007f\"\n[app]\ncommand = [\"x\", \"\", \"a\\nb\"]\nenv = {A=\"\\t\", \"ä b\"=\"2\", \"\\u0001\"=\"\"}\nready = \"5s\"",
 		"routes":    "timeout=\"250ms\"\n[app]\ndemo=true\n[watch]\nstatus=0\n[[watch.route]]\npath=\"/a/\"\ntimeout=\"5m\"\n[[watch.route]]\npath=\"/b\"\nmethods=[\"GET\",\"post\"]\ntimeout=\"0s\"",
+		"recycle":   "shutdown_delay=\"1500ms\"\n[app]\ndemo=true\n[recycle]\nmax_requests=1\nmax_requests_jitter=1000000000\nmax_memory=\"1MiB\"\nmax_age=\"1s\"",
 		"numbers":   "listen=[]\nheartbeat_timeout=\"0s\"\nboot_timeout=\"1h\"\nworker_kill_timeout=\"1h0m1.5s\"\n[http]\nidle_timeout=\"90m\"\nlinger=\"1ns\"\nmax_header_bytes=\"0\"\n[app]\ndemo=true",
 	}
 	for name, text := range texts {

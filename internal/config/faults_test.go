@@ -43,14 +43,14 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"Unicorn: preload", demo + "preload_app = true", `not needed: workers are started by exec`},
 		{"Unicorn: tries", demo + "[[listener]]\naddress = \":1\"\ntries = 3", `listener.tries: not in fugue: `},
 		{"gunicorn: bind", demo + "bind = \":1\"", `did you mean listen?`},
-		{"gunicorn: max_requests", demo + "max_requests = 1", `did you mean recycle.max_requests? (known, but not in this version yet)`},
+		{"gunicorn: max_requests", demo + "max_requests = 1", `did you mean recycle.max_requests?`},
 		{"gunicorn: limits", demo + "limit_request_line = 1", `did you mean http.max_header_bytes? one limit for line and headers`},
 		{"uWSGI: harakiri", demo + "harakiri = 1", `did you mean timeout?`},
 		{"misplaced and foreign", demo + "backlog = 1", `did you mean listener.backlog?`},
 
 		// to come
-		{"key to come", demo + "shutdown_delay = \"60s\"", `unicorn.toml:2: shutdown_delay: known, but not in this version yet`},
-		{"table to come", demo + "[recycle]\nmax_requests = 504", `unicorn.toml:2: recycle: known, but not in this version yet`},
+		{"key to come", demo + "app.proxy = true", `unicorn.toml:2: app.proxy: known, but not in this version yet`},
+		{"table to come", demo + "[admin]\nlisten = \":1\"", `unicorn.toml:2: admin: known, but not in this version yet`},
 		{"key of a table to come", demo + "[http]\nh2c = true", `unicorn.toml:3: http.h2c: known, but not`},
 		{"value to come", "[app]\ndemo=true\nready = \"notify\"", `unicorn.toml:3: app.ready: "notify" is known, but not`},
 
@@ -59,6 +59,15 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"route without path", demo + "[[watch.route]]\ntimeout = \"1s\"", `watch.route.path: is required`},
 		{"wrong pattern", demo + "[[watch.route]]\npath = \"a b c\"", `unicorn.toml:3: watch.route.path: "a b c" cannot be used`},
 		{"two routes for the same", demo + "[[watch.route]]\npath = \"/x\"\n[[watch.route]]\npath = \"/x\"", `conflicts with`},
+
+		// recycle
+		{"jitter of nothing", demo + "[recycle]\nmax_requests_jitter = 5", `unicorn.toml:3: recycle.max_requests_jitter: has no effect without max_requests`},
+		{"jitter of a fault", demo + "[recycle]\nmax_requests = \"1\"\nmax_requests_jitter = 5", `unicorn.toml:3: recycle.max_requests: must be a whole number`},
+		{"requests negative", demo + "[recycle]\nmax_requests = -1", `unicorn.toml:3: recycle.max_requests: cannot be negative: -1`},
+		{"requests beyond 32 bits", demo + "[recycle]\nmax_requests = 3000000000", `must be at most 1000000000`},
+		{"memory too small", demo + "[recycle]\nmax_memory = \"512\"", `unicorn.toml:3: recycle.max_memory: must be at least "1MiB", not "512B"`},
+		{"memory without unit", demo + "[recycle]\nmax_memory = 536870912", `a size needs its unit: write "512MiB"`},
+		{"age too small", demo + "[recycle]\nmax_age = \"999ms\"", `unicorn.toml:3: recycle.max_age: must be at least "1s", not "999ms"`},
 
 		// types
 		{"bare duration", demo + "boot_timeout = 60", `boot_timeout: a duration needs its unit: write "60s"`},

@@ -10,7 +10,7 @@ import (
 // notYet are keys and tables of the design that this version does not have. A
 // feature that comes takes its name out.
 var notYet = []string{
-	"shutdown_delay", "recycle", "access_log", "admin",
+	"access_log", "admin",
 	"listener.reuseport", "listener.tls_cert", "listener.tls_key", "listener.proxy_protocol",
 	"app.proxy",
 	"http.max_body", "http.h2c",

@@ -25,6 +25,7 @@ func (c *Config) validate(known Faults) Faults {
 	v.app()
 	v.timing()
 	v.watch()
+	v.recycle()
 	v.identity()
 	v.listeners()
 	v.control()
@@ -77,6 +78,14 @@ func (v *validator) timing() {
 	rule, err := readyRule(v.c.App.Ready)
 	if err == nil && !rule.Word && rule.Alive >= v.c.BootTimeout && v.c.BootTimeout > 0 {
 		v.check("app.ready", fmt.Errorf("a worker that is ready after %s never is within boot_timeout, %s", rule.Alive, v.c.BootTimeout))
+	}
+}
+
+// recycle refuses a jitter that would have no effect.
+func (v *validator) recycle() {
+	faulty := func(f Fault) bool { return f.Key == "recycle.max_requests" }
+	if r := v.c.Recycle; r.MaxRequestsJitter > 0 && r.MaxRequests == 0 && !slices.ContainsFunc(v.known, faulty) {
+		v.check("recycle.max_requests_jitter", errors.New("has no effect without max_requests: set that too"))
 	}
 }
 
