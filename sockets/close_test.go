@@ -34,11 +34,11 @@ func TestUnlinkLooksAgainOnceItHasTheLock(t *testing.T) {
 	l := listen(t, "unix:"+path, once)
 	lock, err := lockFolder(filepath.Dir(path), time.Sleep)
 	must(t, err)
-	must(t, l.unlink(func(time.Duration) {
+	must(t, l.unlink(afterwards(func() {
 		must(t, os.Remove(path))
 		stale(t, path)
 		unix.Close(lock)
-	}))
+	})))
 	lstat(t, path)
 }
 

@@ -74,18 +74,19 @@ func TestAFullQueueIsAlive(t *testing.T) {
 	}
 }
 
-// fill connects to path until its queue is full.
-func fill(t *testing.T, path string) {
+// fill connects to path until its queue is full and tells how many got in.
+func fill(t *testing.T, path string) int {
 	t.Helper()
-	for range 100 {
+	for n := range 100 {
 		fd, err := newSocket(unix.AF_UNIX, 0)
 		must(t, err)
 		t.Cleanup(func() { unix.Close(fd) })
 		if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); errors.Is(err, unix.EAGAIN) {
-			return
+			return n
 		}
 	}
 	t.Fatal("the queue never got full")
+	return 0
 }
 
 // F45.
@@ -103,8 +104,10 @@ func TestALiveSocketIsWaitedFor(t *testing.T) {
 	orphan := bound(t, path, unix.SOCK_STREAM)
 	must(t, unix.Listen(orphan, 1))
 	tries := 0
-	opt := Options{Owner: -1, Group: -1, sleep: func(time.Duration) {
-		if tries++; tries == 3 {
+	opt := Options{Owner: -1, Group: -1, sleep: func(d time.Duration) {
+		if d == lockEvery {
+			time.Sleep(d) // see afterwards
+		} else if tries++; tries == 3 {
 			unix.Close(orphan)
 		}
 	}}
@@ -241,8 +244,18 @@ func TestABusyFolderIsWaitedFor(t *testing.T) {
 	if slept != lockPatience {
 		t.Errorf("waited %v, want %v", slept, lockPatience)
 	}
-	opt.sleep = func(time.Duration) { unix.Close(lock) }
+	opt.sleep = afterwards(func() { unix.Close(lock) })
 	listen(t, "unix:"+path, opt)
+}
+
+// afterwards is a sleep that does f the first time, and then does sleep: a child
+// that another test has just forked holds a copy of every lock until its exec.
+func afterwards(f func()) func(time.Duration) {
+	var first sync.Once
+	return func(d time.Duration) {
+		first.Do(f)
+		time.Sleep(d)
+	}
 }
 
 func TestProbe(t *testing.T) {
