@@ -64,16 +64,16 @@ func (m *master) spawnNext() {
 
 func (m *master) performSpawn(e pool.Effect) pool.Event {
 	if m.pool.Stopping() {
-		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Why: "the server stops"}
+		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Gen: e.Gen, Why: "the server stops"}
 	}
 	c, err := m.spawn(e.Slot, e.Gen)
 	if err != nil {
 		m.spawnFail++
 		m.log.Error("worker not started", "worker", e.Slot, "err", err)
-		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Why: err.Error()}
+		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Gen: e.Gen, Why: err.Error()}
 	}
 	m.log.Debug("worker started", "worker", e.Slot, "pid", c.pid, "gen", e.Gen)
-	return pool.Event{Kind: pool.Spawned, Slot: e.Slot, PID: c.pid}
+	return pool.Event{Kind: pool.Spawned, Slot: e.Slot, Gen: e.Gen, PID: c.pid}
 }
 
 func (m *master) tellGone(e pool.Effect) {

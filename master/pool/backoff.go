@@ -34,7 +34,7 @@ func fromOutside(signal int) bool {
 // worker ever was, a few of these in a row end the master: a supervisor or a
 // deploy script must learn of an app that cannot start.
 func (p *Pool) startFailed(now time.Duration, slot int, why string) {
-	if p.stopping {
+	if p.leaving {
 		return
 	}
 	p.backOff(now, slot, why)
@@ -59,6 +59,6 @@ func (p *Pool) giveUp(now time.Duration, why string) {
 		return
 	}
 	p.exitCode, p.exitWhy = 1, why
-	p.stopping = true
+	p.stopping, p.leaving = true, true
 	p.stopAll(now)
 }

@@ -8,24 +8,30 @@ import (
 // converge moves the world one step towards the wish: it empties what is not
 // wished for, fills what is, and ends when all are gone after a stop.
 func (p *Pool) converge(now time.Duration) {
-	if p.stopping {
+	if p.stopping && now >= p.leaveAt {
+		p.leaving = true
+	}
+	if p.leaving {
 		p.finish(now)
 		return
 	}
+	p.advance(now)
 	p.retire(now)
 	p.fill(now)
 }
 
 // retire sends away those whose slot is no longer wished for, and the condemned
-// whose successor is ready.
+// and the outdated whose successor is ready.
 func (p *Pool) retire(now time.Duration) {
 	for _, w := range p.workers {
 		switch {
-		case !w.serves() || w.pid == 0:
+		case !w.serves() || w.pid == 0 || p.isCanary(w):
 		case w.slot > p.wish:
 			p.leave(now, w, Scale, "fewer workers are wished for")
 		case w.condemned && p.readyIn(w.slot):
 			p.leave(now, w, w.cause, w.why)
+		case p.outdated(w) && (w.phase == Starting || p.readyIn(w.slot)):
+			p.leave(now, w, Reload, p.whyOutdated(w))
 		}
 	}
 }
@@ -33,18 +39,20 @@ func (p *Pool) retire(now time.Duration) {
 // fill starts a worker in each slot that has none, as far as pauses after
 // failures and the allowed surplus of processes permit.
 func (p *Pool) fill(now time.Duration) {
-	room := p.wish + p.limits.Surge - p.counted()
-	for n := 1; n <= p.wish && room > 0; n++ {
+	for n, room := 1, p.room(); n <= p.wish && room > 0; n++ {
 		if now < p.slot(n).notBefore || p.filled(n) {
 			continue
 		}
-		p.spawn(now, n)
+		p.spawn(now, n, p.gen, p.limits)
 		room--
 	}
 }
 
-func (p *Pool) spawn(now time.Duration, n int) {
-	w := &worker{slot: n, gen: p.gen, started: now, heard: now}
+// room is how many processes may be started now.
+func (p *Pool) room() int { return p.wish + p.limits.Surge - p.counted() }
+
+func (p *Pool) spawn(now time.Duration, n, gen int, l *Limits) {
+	w := &worker{slot: n, gen: gen, limits: l, started: now, heard: now}
 	w.enter(Starting, now)
 	p.workers = append(p.workers, w)
 	p.do(about(Spawn, w))
@@ -53,12 +61,15 @@ func (p *Pool) spawn(now time.Duration, n int) {
 // filled says whether slot n has a worker that serves or is about to, and may stay.
 func (p *Pool) filled(n int) bool {
 	for _, w := range p.workers {
-		if w.slot == n && w.fills() {
+		if w.slot == n && p.fills(w) {
 			return true
 		}
 	}
 	return false
 }
+
+// fills says that the slot of w needs nobody else.
+func (p *Pool) fills(w *worker) bool { return w.serves() && !w.condemned && p.current(w) }
 
 // counted is the number of processes that the surplus is reckoned from. Those
 // that leave because fewer are wished for do not hold up anything.
@@ -81,7 +92,7 @@ func (p *Pool) leave(now time.Duration, w *worker, c Cause, why string) {
 		return
 	}
 	w.enter(Draining, now)
-	w.killAt = now + p.limits.Drain
+	w.killAt = now + w.limits.Drain
 	p.do(about(Drain, w))
 }
 
@@ -94,16 +105,19 @@ func (p *Pool) hurry(now time.Duration, w *worker) {
 	p.do(about(Stop, w))
 }
 
+// onStop ends a reload that is under way. A gentle stop waits for the delay
+// first, in which everything goes on, but not before there is anything to go on.
 func (p *Pool) onStop(now time.Duration, ev Event) {
-	p.stopping = true
-	if ev.Quick {
-		p.stopAll(now)
-		return
-	}
-	for _, w := range p.workers {
-		if w.serves() && w.pid != 0 {
-			p.leave(now, w, Quit, "the server stops")
+	p.failRoll("the server stops")
+	if !p.stopping {
+		p.stopping, p.leaveAt = true, now
+		if p.everReady {
+			p.leaveAt += p.limits.Delay
 		}
+	}
+	if ev.Quick {
+		p.leaving = true
+		p.stopAll(now)
 	}
 }
 

@@ -19,9 +19,12 @@ const (
 	TellReady     // PID became ready, After its start
 	TellGone      // PID is gone, Why
 	TellBackoff   // Slot waits After before its next start, Why
+	TellCommitted // the first worker of Gen has proven itself: Gen is in force, the others follow
+	TellRolled    // every slot has a ready worker of Gen; the old ones leave now
+	TellAborted   // the reload has failed, Why; Gen is in force as before
 )
 
-var doNames = [...]string{"spawn", "drain", "stop", "abort", "kill", "exit", "condemned", "pardoned", "ready", "gone", "backoff"}
+var doNames = [...]string{"spawn", "drain", "stop", "abort", "kill", "exit", "condemned", "pardoned", "ready", "gone", "backoff", "committed", "rolled", "aborted"}
 
 func (d Do) String() string { return doNames[d] }
 

@@ -18,9 +18,11 @@ const (
 	Exited                    // PID is gone, with Code or by Signal
 	ScaleAsked                // N workers are wished for
 	StopAsked                 // all must leave; Quick: without finishing requests
+	ReloadAsked               // a new generation is to take over; Limits are its own, N its wish, -1 = as it is
+	Measured                  // PID has N bytes of memory
 )
 
-var kindNames = [...]string{"tick", "spawned", "spawn-failed", "begun", "hello", "ready", "beat", "overdue", "recovered", "draining", "exited", "scale", "stop"}
+var kindNames = [...]string{"tick", "spawned", "spawn-failed", "begun", "hello", "ready", "beat", "overdue", "recovered", "draining", "exited", "scale", "stop", "reload", "measured"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -30,6 +32,7 @@ type Event struct {
 	Kind   Kind
 	Slot   int
 	PID    int
+	Gen    int    // of Spawned and SpawnFailed, as in the effect
 	ID     string // of a request, unique in its worker
 	N      int
 	Quick  bool
@@ -37,6 +40,7 @@ type Event struct {
 	Signal int // the signal that ended it
 	Why    string
 	Beat   Beat
+	Limits *Limits
 }
 
 // Beat is what a worker last said of itself. It is shown, never believed.

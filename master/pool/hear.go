@@ -5,14 +5,21 @@ import (
 	"time"
 )
 
-func (p *Pool) beatHeard(now time.Duration, ev Event) {
+// beatHeard notes a beat, and reports whether anything follows from it.
+func (p *Pool) beatHeard(now time.Duration, ev Event) bool {
 	w := p.byPID[ev.PID]
 	if w == nil {
-		return // it exited first
+		return false // it exited first
 	}
 	p.nearer = p.nearer || !w.beats
 	w.heardFrom(now)
 	w.beats, w.beat = true, ev.Beat
+	if !w.worn() {
+		return false
+	}
+	p.nearer = true
+	p.condemn(w, Requests, fmt.Sprintf("answered %d requests", ev.Beat.Requests))
+	return true
 }
 
 func (p *Pool) onBegun(now time.Duration, ev Event) {
@@ -49,32 +56,46 @@ func (p *Pool) onDraining(now time.Duration, ev Event) {
 	}
 	w.cause, w.why = Quit, "it was told to leave by a signal"
 	w.enter(Draining, now)
-	w.killAt = now + p.limits.Drain
+	w.killAt = now + w.limits.Drain
+	if p.fails(w) {
+		p.failRoll(w.why)
+	}
 }
 
 func (p *Pool) onSpawned(now time.Duration, ev Event) {
-	w := p.pending(ev.Slot)
+	w := p.pending(ev.Slot, ev.Gen)
 	if w == nil {
 		return
 	}
 	w.pid, w.heard, w.started = ev.PID, now, now // its turn may have come late
 	w.enter(Starting, now)
+	if p.fails(w) {
+		p.roll.faults = 0
+	}
 	p.byPID[ev.PID] = w
 	p.spawned++
 	p.slot(ev.Slot).spawns++
 }
 
 func (p *Pool) onSpawnFailed(now time.Duration, ev Event) {
-	if w := p.pending(ev.Slot); w != nil {
-		p.remove(w)
+	w := p.pending(ev.Slot, ev.Gen)
+	if w == nil {
+		return
+	}
+	p.remove(w)
+	if p.isCanary(w) || p.rollFault(w) {
+		p.failRoll("no process for its first worker: " + ev.Why)
+		return
+	}
+	if p.current(w) {
 		p.startFailed(now, w.slot, ev.Why)
 	}
 }
 
-// pending finds the worker of a slot that was asked for and has no process yet.
-func (p *Pool) pending(slot int) *worker {
+// pending finds the worker that was asked for and has no process yet.
+func (p *Pool) pending(slot, gen int) *worker {
 	for _, w := range p.workers {
-		if w.slot == slot && w.pid == 0 {
+		if w.slot == slot && w.gen == gen && w.pid == 0 {
 			return w
 		}
 	}
@@ -98,7 +119,10 @@ func (p *Pool) onExited(now time.Duration, ev Event) {
 	}
 	p.exits[w.cause]++
 	p.do(about(TellGone, w))
-	if unasked {
+	switch {
+	case p.isCanary(w), unasked && p.fails(w) && !fromOutside(ev.Signal):
+		p.failRoll(w.why)
+	case unasked && p.current(w):
 		p.ended(now, w, ev)
 	}
 }

@@ -23,18 +23,21 @@ func (p *Pool) judgeOne(now time.Duration, w *worker) {
 		p.kill(now, w)
 	case w.phase == Starting && p.aliveLongEnough(now, w):
 		p.becomeReady(now, w)
-	case w.phase == Starting && now >= w.since+p.limits.Boot:
+	case w.phase == Starting && now >= w.since+w.limits.Boot:
 		p.bootLate(now, w)
 	case p.silent(now, w):
 		p.suspect(now, w)
 	}
-	if w.graceOver(now) {
-		p.condemn(w)
+	switch {
+	case w.graceOver(now):
+		p.condemn(w, Timeout, fmt.Sprintf("request %s is stuck", w.stuck[0].id))
+	case w.old(now):
+		p.condemn(w, Age, fmt.Sprintf("older than %s", w.limits.MaxAge))
 	}
 }
 
 func (p *Pool) aliveLongEnough(now time.Duration, w *worker) bool {
-	return p.byAge(w) && now >= p.aliveSince(w)+p.limits.Alive
+	return p.byAge(w) && now >= p.aliveSince(w)+w.limits.Alive
 }
 
 func (p *Pool) aliveSince(w *worker) time.Duration {
@@ -47,12 +50,12 @@ func (p *Pool) aliveSince(w *worker) time.Duration {
 // byAge says that w becomes ready by being alive, without a word of its own. On a
 // busy machine the first stage alone can last longer than a broken app would live.
 func (p *Pool) byAge(w *worker) bool {
-	return p.limits.Alive > 0 && !(p.limits.Word && w.greets) && (w.begun || !p.limits.Staged)
+	return w.limits.Alive > 0 && !(w.limits.Word && w.greets) && (w.begun || !w.limits.Staged)
 }
 
 func (p *Pool) silent(now time.Duration, w *worker) bool {
 	judged := w.phase == Ready || w.phase == Draining
-	return judged && w.beats && p.limits.Silence > 0 && now >= w.heard+p.limits.Silence
+	return judged && w.beats && w.limits.Silence > 0 && now >= w.heard+w.limits.Silence
 }
 
 // suspect looks twice before it aborts. The first look only notes the time: if
@@ -86,19 +89,23 @@ func (p *Pool) abort(now time.Duration, w *worker) {
 func (p *Pool) bootLate(now time.Duration, w *worker) {
 	mute := p.mute(w)
 	w.cause = Boot
-	w.why = fmt.Sprintf("not ready %s after its start%s", p.limits.Boot, mute)
+	w.why = fmt.Sprintf("not ready %s after its start%s", w.limits.Boot, mute)
 	p.kill(now, w)
-	if p.everReady {
+	switch {
+	case p.fails(w):
+		p.failRoll(w.why)
+	case !p.current(w):
+	case p.everReady:
 		p.backOff(now, w.slot, w.why)
-		return
+	default:
+		p.giveUp(now, "no worker became ready within "+w.limits.Boot.String()+mute)
 	}
-	p.giveUp(now, "no worker became ready within "+p.limits.Boot.String()+mute)
 }
 
 // mute explains the commonest mistake: an app that may serve well, but does not
 // know the pipe that it is expected to speak through.
 func (p *Pool) mute(w *worker) string {
-	if w.greets || p.limits.Alive > 0 {
+	if w.greets || w.limits.Alive > 0 {
 		return ""
 	}
 	return `: it has to say so through its pipe (ready = "pipe") and said nothing`
@@ -115,7 +122,13 @@ func (p *Pool) Deadline() (time.Duration, bool) {
 	for _, w := range p.workers {
 		p.dues(w, &d)
 	}
-	if !p.stopping {
+	if p.stopping && !p.leaving {
+		d.offer(p.leaveAt)
+	}
+	if p.roll != nil {
+		p.rollDue(&d)
+	}
+	if !p.leaving {
 		for n := 1; n <= min(p.wish, len(p.slots)); n++ {
 			if t := p.slots[n-1].notBefore; t > p.looked && !p.filled(n) {
 				d.offer(t)
@@ -138,20 +151,23 @@ func (p *Pool) dues(w *worker, d *earliest) {
 	switch {
 	case w.pid == 0: // judged from its birth on
 	case w.phase == Starting && p.byAge(w):
-		d.offer(min(p.aliveSince(w)+p.limits.Alive, w.since+p.limits.Boot))
+		d.offer(min(p.aliveSince(w)+w.limits.Alive, w.since+w.limits.Boot))
 	case w.phase == Starting:
-		d.offer(w.since + p.limits.Boot)
+		d.offer(w.since + w.limits.Boot)
 	case w.phase == Killed:
-		if at := w.since + unkillable; p.stopping && w.killAt == 0 && at > p.looked {
+		if at := w.since + unkillable; p.leaving && w.killAt == 0 && at > p.looked {
 			d.offer(at)
 		}
 	case w.suspected != 0:
 		d.offer(w.suspected + secondLook)
-	case w.beats && p.limits.Silence > 0:
-		d.offer(w.heard + p.limits.Silence)
+	case w.beats && w.limits.Silence > 0:
+		d.offer(w.heard + w.limits.Silence)
 	}
 	if w.phase == Ready && !w.condemned && len(w.stuck) > 0 {
 		d.offer(w.stuck[0].due)
+	}
+	if w.phase == Ready && !w.condemned && w.limits.MaxAge > 0 {
+		d.offer(w.started + w.limits.MaxAge)
 	}
 }
 

@@ -16,6 +16,14 @@ type Limits struct {
 	Alive   time.Duration // a worker is ready when it has been alive for this; 0 = only its word counts
 	Staged  bool          // PID says when it has become its app (BegunSaid); it is alive from then on
 	Word    bool          // one that has said hello is waited for instead, until it says ready
+
+	Delay time.Duration // from a gentle stop until the workers are told
+
+	// When a healthy worker is replaced; 0 = never.
+	MaxRequests uint64        // requests it has answered, by its own count
+	Jitter      uint64        // up to this many more, different for each worker
+	MaxMemory   int64         // bytes
+	MaxAge      time.Duration // since its start
 }
 
 const (
@@ -29,7 +37,7 @@ const (
 
 // Pool is the state of all workers. The zero Pool is not usable; see New.
 type Pool struct {
-	limits  Limits
+	limits  *Limits // those of gen
 	wish    int
 	gen     int
 	slots   []slot // slots[0] is slot 1
@@ -38,8 +46,11 @@ type Pool struct {
 
 	everReady bool // a worker of this master has been ready once
 	failures  int  // failed starts in a row, all slots, before everReady
-	stopping  bool
-	exited    bool // Exit has been returned; nothing happens any more
+	stopping  bool // a stop was asked for, or the first generation failed
+	leaving   bool // the workers have been told
+	leaveAt   time.Duration
+	roll      *roll // the reload that is under way
+	exited    bool  // Exit has been returned; nothing happens any more
 	exitCode  int
 	exitWhy   string
 
@@ -55,7 +66,7 @@ type Pool struct {
 
 // New returns a pool that has started nothing yet; the first step does.
 func New(l Limits) *Pool {
-	return &Pool{limits: l, wish: l.Workers, gen: 1, byPID: map[int]*worker{}}
+	return &Pool{limits: &l, wish: l.Workers, gen: 1, byPID: map[int]*worker{}}
 }
 
 // Step takes one event and returns what is to be done, in this order. The
@@ -67,8 +78,7 @@ func (p *Pool) Step(now time.Duration, ev Event) []Effect {
 	}
 	p.forgive(now)
 	p.last = now
-	if ev.Kind == BeatHeard {
-		p.beatHeard(now, ev)
+	if ev.Kind == BeatHeard && !p.beatHeard(now, ev) {
 		return nil
 	}
 	p.take(now, ev)
@@ -103,6 +113,10 @@ func (p *Pool) take(now time.Duration, ev Event) {
 		p.wish = min(max(ev.N, 0), MaxWorkers)
 	case StopAsked:
 		p.onStop(now, ev)
+	case ReloadAsked:
+		p.onReload(ev)
+	case Measured:
+		p.onMeasured(ev)
 	}
 }
 
@@ -118,6 +132,7 @@ func (p *Pool) forgive(now time.Duration) {
 	for _, w := range p.workers {
 		w.shift(gap)
 	}
+	p.leaveAt += gap
 	p.promised = 0
 }
 

@@ -10,7 +10,7 @@ func filledPool(n int) *Pool {
 	p := New(Limits{Workers: n, Surge: 1, Boot: time.Minute, Silence: 10 * time.Second, Drain: time.Second})
 	p.Step(0, Event{Kind: Ticked})
 	for slot := 1; slot <= n; slot++ {
-		p.Step(0, Event{Kind: Spawned, Slot: slot, PID: 100 + slot})
+		p.Step(0, Event{Kind: Spawned, Slot: slot, Gen: 1, PID: 100 + slot})
 		p.Step(0, Event{Kind: ReadySaid, PID: 100 + slot})
 	}
 	return p
@@ -46,7 +46,7 @@ func TestStatusShowsEachProcess(t *testing.T) {
 
 func TestEveryConstantHasItsName(t *testing.T) {
 	t.Parallel()
-	if len(kindNames) != int(StopAsked)+1 || len(doNames) != int(TellBackoff)+1 ||
+	if len(kindNames) != int(Measured)+1 || len(doNames) != int(TellAborted)+1 ||
 		len(phaseNames) != int(Killed)+1 || len(causeNames) != int(causes) {
 		t.Error("a table of names and its constants differ in length")
 	}
@@ -81,7 +81,7 @@ func TestFirstBeatBringsTheDeadlineNearer(t *testing.T) {
 	t.Parallel()
 	p := New(Limits{Workers: 1, Surge: 1, Boot: time.Minute, Silence: 10 * time.Second})
 	p.Step(0, Event{Kind: Ticked})
-	p.Step(0, Event{Kind: Spawned, Slot: 1, PID: 101})
+	p.Step(0, Event{Kind: Spawned, Slot: 1, Gen: 1, PID: 101})
 	p.Step(time.Second, Event{Kind: ReadySaid, PID: 101})
 	if at, any := p.Deadline(); any {
 		t.Errorf("a worker that has not beaten yet is judged at %s", at)

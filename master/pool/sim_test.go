@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -42,7 +43,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d events over %d seeds; what befell the workers: %v", events, *simSeeds, ends)
-	for _, fate := range []string{"aborted", "killed", "drained", "crashed", "boot-late", "spawn-failed", "overdue", "condemned", "pardoned"} {
+	for _, fate := range []string{"aborted", "killed", "drained", "crashed", "boot-late", "spawn-failed", "overdue", "condemned", "pardoned", "rolled", "aborted-roll", "rolled-back", "upgraded", "recycled"} {
 		if *simSeeds >= 60 && ends[fate] == 0 {
 			t.Errorf("no worker was %s: the simulation proves nothing about that", fate)
 		}
@@ -75,6 +76,15 @@ type world struct {
 	wish      int
 	high      int // the largest wish that leaving processes may stem from
 	stop      bool
+	gen       int  // in force, by the effects
+	rolling   bool // a reload has been asked for and has not ended
+	to        roll // what was asked for
+	committed bool
+	wishWas   int // before the commit
+	before    Limits
+	highSurge int
+	stuckKill time.Duration // the longest that SIGKILL takes
+	bad       map[int]int   // how a generation is broken
 	ended     bool
 	awake     time.Duration // since when the master has not been stopped itself
 	overslept bool          // at awake a deadline had passed long ago
@@ -90,6 +100,9 @@ type delivery struct {
 // proc is one simulated worker. The fields are its nature, drawn at its start.
 type proc struct {
 	slot, pid int
+	gen       int
+	limits    Limits
+	requests  uint64
 	alive     bool
 	mute      time.Duration // when it stops beating, 0 = never
 	deaf      bool          // ignores being asked to leave
@@ -105,16 +118,36 @@ type proc struct {
 func newWorld(seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 20))
 	w := &world{rng: rng, procs: map[int]*proc{}, pid: 100, fates: map[string]int{}, trace: func(string, ...any) {}}
-	w.limits = Limits{
-		Workers: rng.IntN(6), Surge: 1 + rng.IntN(3),
+	w.limits = w.draw()
+	w.pool, w.wish, w.high = New(w.limits), w.limits.Workers, w.limits.Workers
+	w.highSurge = w.limits.Surge
+	w.gen, w.bad = 1, map[int]int{}
+	return w
+}
+
+// draw makes the limits of a generation.
+func (w *world) draw() Limits {
+	l := Limits{
+		Workers: w.rng.IntN(6), Surge: 1 + w.rng.IntN(3),
 		Boot: w.between(2*time.Second, 20*time.Second), Silence: w.between(time.Second, 10*time.Second),
 		Drain: w.between(time.Second, 20*time.Second), Grace: w.between(10*time.Millisecond, 10*time.Second),
 	}
 	if w.chance(0.3) {
-		w.limits.Alive, w.limits.Word, w.limits.Staged = time.Second, w.chance(0.7), w.chance(0.5)
+		l.Alive, l.Word, l.Staged = time.Second, w.chance(0.7), w.chance(0.5)
 	}
-	w.pool, w.wish, w.high = New(w.limits), w.limits.Workers, w.limits.Workers
-	return w
+	if w.chance(0.2) {
+		l.MaxAge = w.between(20*time.Second, 60*time.Second)
+	}
+	if w.chance(0.2) {
+		l.MaxRequests, l.Jitter = 20, 10
+	}
+	if w.chance(0.2) {
+		l.MaxMemory = 1000
+	}
+	if w.chance(0.3) {
+		l.Delay = w.between(0, 10*time.Second)
+	}
+	return l
 }
 
 func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
@@ -198,6 +231,8 @@ func (w *world) deliver(i int) {
 			return
 		}
 		p.lastBeat = w.now
+		p.requests += uint64(w.rng.IntN(3))
+		ev.Beat.Requests = p.requests
 	case ReadySaid:
 		p.saidReady = true
 		if w.chance(0.8) {
@@ -247,7 +282,7 @@ func (w *world) sleep() {
 }
 
 func (w *world) disturb() {
-	switch w.rng.IntN(10) {
+	switch w.rng.IntN(14) {
 	case 0, 1, 2:
 		w.scale(w.rng.IntN(8))
 	case 3:
@@ -258,10 +293,68 @@ func (w *world) disturb() {
 		w.murder()
 	case 8:
 		w.nonsense()
+	case 9, 10:
+		w.reload()
+	case 11:
+		w.upgrade()
+	case 12:
+		w.grow()
 	default:
 		if w.chance(0.05) {
 			w.stop = true
 			w.step(Event{Kind: StopAsked, Quick: w.chance(0.3)})
+		}
+	}
+}
+
+// reload asks for a new generation, which may be broken in one way or another.
+func (w *world) reload() {
+	if w.rolling || w.stop {
+		return
+	}
+	l := w.draw()
+	r := roll{gen: w.gen + 1, limits: &l, wish: -1}
+	if w.chance(0.3) {
+		r.wish = l.Workers
+	}
+	w.rolling, w.committed, w.to = true, false, r
+	w.high, w.highSurge = max(w.high, r.wish), max(w.highSurge, l.Surge)
+	w.bad[r.gen] = w.rng.IntN(6)
+	w.step(Event{Kind: ReloadAsked, Limits: r.limits, N: r.wish})
+}
+
+// upgrade has another image of the master take over: what it knows is what was
+// written down.
+func (w *world) upgrade() {
+	if w.rolling || w.stop || w.ended {
+		return
+	}
+	text, err := json.Marshal(w.pool.Save(w.now))
+	var s State
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		w.fault(err)
+		return
+	}
+	before := fmt.Sprintf("%+v", w.pool.Status())
+	p, err := Restore(s)
+	w.fault(err)
+	if after := fmt.Sprintf("%+v", p.Status()); after != before {
+		w.fault(fmt.Errorf("adopted %s instead of %s", after, before))
+	}
+	w.pool = p
+	w.fates["upgraded"]++
+	w.step(Event{Kind: Ticked})
+}
+
+// grow has a worker measured.
+func (w *world) grow() {
+	for _, p := range w.order {
+		if p.alive && w.chance(0.5) {
+			w.step(Event{Kind: Measured, PID: p.pid, N: w.rng.IntN(1500)})
+			return
 		}
 	}
 }

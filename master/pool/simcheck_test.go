@@ -50,6 +50,14 @@ func (w *world) perform(e Effect) {
 		w.fates["condemned"]++
 	case TellPardoned:
 		w.fates["pardoned"]++
+	case TellCommitted:
+		w.commit(e)
+	case TellRolled:
+		w.fault(w.justRolled(e))
+		w.rolling = false
+		w.fates["rolled"]++
+	case TellAborted:
+		w.abort(e)
 	case Exit:
 		w.ended = true
 		w.fault(w.justExit(e))
@@ -94,22 +102,87 @@ func firstFault(w *world) error {
 func (w *world) spawn(e Effect) {
 	if !w.calm && w.chance(0.05) {
 		w.fates["spawn-failed"]++
-		w.step(Event{Kind: SpawnFailed, Slot: e.Slot, Why: "EAGAIN"})
+		w.step(Event{Kind: SpawnFailed, Slot: e.Slot, Gen: e.Gen, Why: "EAGAIN"})
 		return
 	}
 	w.pid++
-	p := &proc{slot: e.Slot, pid: w.pid, alive: true, beatEvery: w.between(100*time.Millisecond, 900*time.Millisecond)}
+	p := &proc{slot: e.Slot, pid: w.pid, gen: e.Gen, limits: w.limitsOf(e.Gen), alive: true, beatEvery: w.between(100*time.Millisecond, 900*time.Millisecond)}
 	w.procs[p.pid], w.order = p, append(w.order, p)
 	w.nature(p)
-	w.step(Event{Kind: Spawned, Slot: e.Slot, PID: p.pid})
+	w.step(Event{Kind: Spawned, Slot: e.Slot, Gen: e.Gen, PID: p.pid})
+}
+
+func (w *world) limitsOf(gen int) Limits {
+	if w.rolling && gen == w.to.gen {
+		return *w.to.limits
+	}
+	return w.limits
+}
+
+// commit notes that the new generation is in force: a worker of it must have been
+// ready for a while.
+func (w *world) commit(e Effect) {
+	if e.Gen != w.to.gen || !w.rolling {
+		w.fault(fmt.Errorf("generation %d is in force, which nobody asked for", e.Gen))
+	}
+	w.before, w.wishWas = w.limits, w.wish
+	w.gen, w.committed, w.limits = e.Gen, true, *w.to.limits
+	if w.to.wish >= 0 {
+		w.wish = w.to.wish
+	}
+	proven := w.wish == 0 // it has left already
+	for _, x := range w.pool.workers {
+		proven = proven || x.gen == e.Gen && x.phase == Ready && w.now >= x.since+probation
+	}
+	if !proven {
+		w.fault(fmt.Errorf("generation %d is in force before a worker of it has lived for %s", e.Gen, probation))
+	}
+}
+
+// abort notes that the old generation is in force again.
+func (w *world) abort(e Effect) {
+	if !w.rolling {
+		w.fault(fmt.Errorf("a reload failed that nobody asked for"))
+	}
+	w.fates["aborted-roll"]++
+	w.rolling = false
+	if w.committed {
+		w.fates["rolled-back"]++
+		w.gen, w.limits = w.gen-1, w.before
+		if w.to.wish >= 0 && w.wish == w.to.wish {
+			w.wish = w.wishWas
+		}
+	}
+	if e.Gen != w.gen {
+		w.fault(fmt.Errorf("after a failed reload generation %d is in force instead of %d", e.Gen, w.gen))
+	}
+}
+
+// justRolled: each slot has a ready worker of the new generation.
+func (w *world) justRolled(e Effect) error {
+	ready := map[int]bool{}
+	for _, x := range w.pool.workers {
+		if x.gen == e.Gen && x.phase == Ready {
+			ready[x.slot] = true
+		}
+	}
+	for n := 1; n <= w.wish; n++ {
+		if !ready[n] {
+			return fmt.Errorf("the reload is over, and slot %d has no ready worker of generation %d", n, e.Gen)
+		}
+	}
+	return nil
 }
 
 // nature draws what the worker will do, and puts it on the wire.
 func (w *world) nature(p *proc) {
-	if w.limits.Staged {
+	if p.limits.Staged {
 		w.post(w.between(0, 2*time.Second), p, Event{Kind: BegunSaid})
 	}
 	ready := w.between(10*time.Millisecond, 1500*time.Millisecond)
+	if w.broken(p, ready) {
+		return
+	}
 	if !w.calm {
 		switch w.rng.IntN(12) {
 		case 0:
@@ -131,19 +204,48 @@ func (w *world) nature(p *proc) {
 		p.deaf = w.chance(0.2)
 		if w.chance(0.1) {
 			p.stuckKill = w.between(0, 40*time.Second)
+			w.stuckKill = max(w.stuckKill, p.stuckKill)
 		}
 	}
-	if w.limits.Alive == 0 || w.chance(0.8) {
+	if p.limits.Alive == 0 || w.chance(0.8) {
 		w.post(ready, p, Event{Kind: ReadySaid})
 	}
+}
+
+// broken does what all workers of a broken generation do, and says that p is one.
+func (w *world) broken(p *proc, ready time.Duration) bool {
+	if p.gen == 1 || w.calm && w.gen == p.gen {
+		return false
+	}
+	switch w.bad[p.gen] {
+	case 1: // crashes at its start
+		w.die(p, ready, Event{Kind: Exited, Code: 1})
+	case 2: // hangs at its start
+		w.post(0, p, Event{Kind: HelloSaid})
+	case 3: // crashes once it is ready
+		w.wire = append(w.wire, delivery{w.now + ready, Event{Kind: ReadySaid, PID: p.pid, Slot: p.slot}})
+		w.die(p, ready+w.between(time.Millisecond, 3*time.Second), Event{Kind: Exited, Code: 2})
+	default:
+		return false
+	}
+	return true
 }
 
 func (w *world) justDrain(p *proc, e Effect) error {
 	if w.stop || e.Slot > w.wish || w.ended {
 		return nil
 	}
-	if e.Cause == Timeout && w.pool.readyIn(e.Slot) {
-		return nil // its successor is ready: capacity does not dip
+	switch e.Cause {
+	case Memory, Age, Requests:
+		w.fates["recycled"]++
+		fallthrough
+	case Timeout, Reload:
+		if e.Cause == Reload && p.gen == w.gen && !discarded(w, p.pid) {
+			return fmt.Errorf("a worker of the generation in force left for a reload")
+		}
+		if w.pool.readyIn(e.Slot) {
+			return nil // its successor is ready: capacity does not dip
+		}
 	}
 	return fmt.Errorf("worker in slot %d drained though it is wished for", e.Slot)
 }
@@ -154,7 +256,7 @@ func (w *world) justAbort(p *proc, e Effect) error {
 	if p == nil || !p.alive {
 		return nil // it is dying anyway
 	}
-	if quiet := w.now - max(p.lastBeat, w.awake); quiet < w.limits.Silence/2 && p.mute == 0 {
+	if quiet := w.now - max(p.lastBeat, w.awake); quiet < p.limits.Silence/2 && p.mute == 0 {
 		return fmt.Errorf("a worker that beat %s ago was aborted", quiet)
 	}
 	if p.mute == 0 {
@@ -170,7 +272,7 @@ func (w *world) justKill(p *proc, e Effect) error {
 	if w.overslept && w.now == w.awake {
 		return fmt.Errorf("kill of pid %d in the moment the master woke", e.PID)
 	}
-	if p.asked == 0 && e.Cause != Boot && e.Cause != Quit {
+	if p.asked == 0 && e.Cause != Boot && e.Cause != Quit && e.Cause != Reload {
 		return fmt.Errorf("kill of pid %d (%s) that was never asked to leave", e.PID, e.Cause)
 	}
 	return nil
@@ -198,7 +300,7 @@ func (w *world) check() error {
 		if x.pid != 0 && w.procs[x.pid] == nil {
 			return fmt.Errorf("pid %d is kept after it was reaped", x.pid)
 		}
-		if x.fills() {
+		if w.pool.fills(x) {
 			seen[x.slot]++
 		}
 		if x.cause != Scale && x.cause != Quit {
@@ -210,13 +312,40 @@ func (w *world) check() error {
 			return fmt.Errorf("%d workers serve slot %d", n, slot)
 		}
 	}
-	if counted > w.high+w.limits.Surge {
-		return fmt.Errorf("%d processes for a wish of %d and a surge of %d", counted, w.high, w.limits.Surge)
+	if most := w.highSurge; counted > w.high+most {
+		return fmt.Errorf("%d processes for a wish of %d and a surge of %d", counted, w.high, most)
 	}
 	if !w.ended && len(w.pool.byPID) != len(w.procs) {
 		return fmt.Errorf("the pool knows %d processes, there are %d", len(w.pool.byPID), len(w.procs))
 	}
 	return nil
+}
+
+func (w *world) allCurrent() bool {
+	for _, x := range w.pool.workers {
+		if !w.pool.current(x) {
+			return false
+		}
+	}
+	return true
+}
+
+// longest are the largest of all limits that count now.
+func (w *world) longest() Limits {
+	l := w.limits
+	if w.rolling {
+		n := w.to.limits
+		l.Boot, l.Drain, l.Silence = max(l.Boot, n.Boot), max(l.Drain, n.Drain), max(l.Silence, n.Silence)
+	}
+	for _, x := range w.pool.workers {
+		l.Boot, l.Drain, l.Silence = max(l.Boot, x.limits.Boot), max(l.Drain, x.limits.Drain), max(l.Silence, x.limits.Silence)
+	}
+	return l
+}
+
+func discarded(w *world, pid int) bool {
+	x := w.pool.byPID[pid]
+	return x != nil && x.discarded
 }
 
 // settle ends all faults; what is wished for must then come true in bounded time.
@@ -227,9 +356,10 @@ func (w *world) settle() error {
 			p.mute = 0 // who is silent already stays so, and is replaced
 		}
 	}
-	limit := w.now + 3*lastBackoff + 2*w.limits.Boot + w.limits.Drain + w.limits.Silence + time.Minute
+	l := w.longest()
+	limit := w.now + 3*lastBackoff + 4*l.Boot + l.Silence + 2*time.Minute + time.Duration(w.high+2)*(l.Drain+3*time.Second+w.stuckKill)
 	for !w.ended && w.now < limit {
-		if !w.stop && w.pool.Ready() == w.wish && len(w.pool.workers) == w.wish {
+		if !w.stop && !w.rolling && w.pool.Ready() == w.wish && len(w.pool.workers) == w.wish && w.allCurrent() {
 			return firstFault(w)
 		}
 		if err := w.turn(); err != nil {

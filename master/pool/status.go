@@ -8,6 +8,7 @@ type Status struct {
 	Generation int
 	EverReady  bool
 	Stopping   bool
+	Rolling    bool           // a reload is under way
 	Workers    []WorkerStatus // by slot, the oldest process of a slot first
 	Spawned    uint64
 	Exits      map[string]uint64 // by cause
@@ -39,7 +40,7 @@ func (p *Pool) Ready() int {
 // Status copies the state. It allocates; it is meant for a request, not for
 // each step.
 func (p *Pool) Status() Status {
-	s := Status{Wanted: p.wish, Generation: p.gen, EverReady: p.everReady, Stopping: p.stopping,
+	s := Status{Wanted: p.wish, Generation: p.gen, EverReady: p.everReady, Stopping: p.stopping, Rolling: p.roll != nil,
 		Spawned: p.spawned, Exits: map[string]uint64{}}
 	for c := Crash; c < causes; c++ {
 		s.Exits[c.String()] = p.exits[c]
@@ -62,6 +63,15 @@ func (p *Pool) workerStatus(w *worker) WorkerStatus {
 // Stopping says whether a stop was asked for or the first generation failed.
 func (p *Pool) Stopping() bool { return p.stopping }
 
+// Leaving says whether the workers have been told so.
+func (p *Pool) Leaving() bool { return p.leaving }
+
+// Rolling says whether a reload is under way.
+func (p *Pool) Rolling() bool { return p.roll != nil }
+
+// Generation is the one in force.
+func (p *Pool) Generation() int { return p.gen }
+
 // Started says that the first generation is there: each wished slot has a ready
 // worker, or at least one has and the others have failed to start once.
 func (p *Pool) Started() bool {
@@ -79,7 +89,7 @@ func (p *Pool) Started() bool {
 // readyIn says that slot has a ready worker that may stay.
 func (p *Pool) readyIn(slot int) bool {
 	for _, w := range p.workers {
-		if w.slot == slot && w.phase == Ready && !w.condemned {
+		if w.slot == slot && w.phase == Ready && !w.condemned && p.current(w) {
 			return true
 		}
 	}

@@ -137,20 +137,23 @@ func (s *story) perform(now time.Duration, e Effect) {
 	}
 	if s.broken != "" {
 		fmt.Fprintf(&s.out, "  spawn slot=%d fails\n", e.Slot)
-		s.step(now, Event{Kind: SpawnFailed, Slot: e.Slot, Why: s.broken})
+		s.step(now, Event{Kind: SpawnFailed, Slot: e.Slot, Gen: e.Gen, Why: s.broken})
 		return
 	}
 	s.pids[e.Slot]++
 	pid := e.Slot*100 + s.pids[e.Slot]
-	fmt.Fprintf(&s.out, "  spawn slot=%d pid=%d\n", e.Slot, pid)
-	s.step(now, Event{Kind: Spawned, Slot: e.Slot, PID: pid})
+	fmt.Fprintf(&s.out, "  spawn slot=%d pid=%d%s\n", e.Slot, pid, later(e.Gen))
+	s.step(now, Event{Kind: Spawned, Slot: e.Slot, Gen: e.Gen, PID: pid})
 }
 
 func text(e Effect) string {
 	b := e.Do.String()
-	if e.Do == Exit {
+	switch e.Do {
+	case Exit:
 		b += fmt.Sprintf(" code=%d", e.Code)
-	} else {
+	case TellCommitted, TellRolled, TellAborted:
+		b += fmt.Sprintf(" gen=%d", e.Gen)
+	default:
 		b += fmt.Sprintf(" slot=%d", e.Slot)
 	}
 	if e.PID != 0 {
@@ -166,6 +169,14 @@ func text(e Effect) string {
 		b += fmt.Sprintf(" why=%q", e.Why)
 	}
 	return b
+}
+
+// later tells of a generation after the first one.
+func later(gen int) string {
+	if gen == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" gen=%d", gen)
 }
 
 type args map[string]string
@@ -186,7 +197,16 @@ func (a args) number(key string) int {
 
 func (a args) event(k Kind) Event {
 	_, quick := a["quick"]
-	return Event{Kind: k, ID: a["id"], Slot: a.number("slot"), PID: a.number("pid"), N: a.number("n"), Quick: quick,
+	n := a.number("n")
+	var limits *Limits
+	if k == ReloadAsked {
+		l := a.limits()
+		limits, n = &l, -1
+		if _, wish := a["wish"]; wish {
+			n = a.number("wish")
+		}
+	}
+	return Event{Limits: limits, Beat: Beat{Requests: uint64(a.number("requests"))}, Kind: k, ID: a["id"], Slot: a.number("slot"), PID: a.number("pid"), N: n, Quick: quick,
 		Code: a.number("code"), Signal: a.number("signal"), Why: strings.ReplaceAll(a["why"], "_", " ")}
 }
 
@@ -202,5 +222,6 @@ func (a args) limits() Limits {
 		return d
 	}
 	return Limits{Workers: a.number("workers"), Surge: max(1, a.number("surge")), Boot: span("boot", "60s"),
-		Silence: span("silence", "10s"), Drain: span("drain", "30s"), Grace: span("grace", "5s"), Alive: span("alive", "0s"), Word: a["word"] != "no", Staged: a["staged"] == "yes"}
+		Silence: span("silence", "10s"), Drain: span("drain", "30s"), Grace: span("grace", "5s"), Alive: span("alive", "0s"), Word: a["word"] != "no", Staged: a["staged"] == "yes",
+		Delay: span("delay", "0s"), MaxAge: span("age", "0s"), MaxRequests: uint64(a.number("requests")), Jitter: uint64(a.number("jitter")), MaxMemory: int64(a.number("memory"))}
 }

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -14,7 +13,7 @@ func (p *Pool) onOverdue(now time.Duration, ev Event) {
 		return
 	}
 	w.heardFrom(now)
-	w.stuck = append(w.stuck, stuck{ev.ID, now + p.limits.Grace})
+	w.stuck = append(w.stuck, stuck{ev.ID, now + w.limits.Grace})
 }
 
 // onRecovered forgets a stuck request. A worker that was condemned for it is
@@ -26,26 +25,25 @@ func (p *Pool) onRecovered(now time.Duration, ev Event) {
 	}
 	w.heardFrom(now)
 	w.stuck = slices.DeleteFunc(w.stuck, func(s stuck) bool { return s.id == ev.ID })
-	if w.condemned && w.phase == Ready && !w.graceOver(now) && !p.filled(w.slot) {
+	if w.condemned && w.cause == Timeout && w.phase == Ready && !w.graceOver(now) && !p.filled(w.slot) {
 		w.condemned, w.cause, w.why = false, None, ""
 		p.do(about(TellPardoned, w))
 	}
 }
 
-// graceOver says that a request in w has been stuck for too long. The first one
-// reported is the first to be due.
+// graceOver says that a request in w has been stuck for too long: its handler
+// holds memory, locks and connections, perhaps for ever. The first one reported
+// is the first to be due.
 func (w *worker) graceOver(now time.Duration) bool {
 	return w.phase == Ready && len(w.stuck) > 0 && now >= w.stuck[0].due
 }
 
-// condemn decides that w must go, because a stuck handler holds memory, locks
-// and connections for ever. It serves on: its neighbours are healthy, and
-// capacity must not dip. converge starts the successor and then drains w.
-func (p *Pool) condemn(w *worker) {
+// condemn decides that w must go. It serves on, since capacity must not dip:
+// converge starts the successor and then drains w.
+func (p *Pool) condemn(w *worker, c Cause, why string) {
 	if w.condemned {
 		return
 	}
-	w.condemned, w.cause = true, Timeout
-	w.why = fmt.Sprintf("request %s is stuck", w.stuck[0].id)
+	w.condemned, w.cause, w.why = true, c, why
 	p.do(about(TellCondemned, w))
 }

@@ -20,18 +20,22 @@ func (p Phase) String() string { return phaseNames[p] }
 type Cause int
 
 const (
-	None    Cause = iota // it has not been told to leave
-	Crash                // it ended without being told to
-	Timeout              // a request in it was stuck beyond its limit and the grace
-	Silent               // it did not beat in time
-	Boot                 // it did not become ready
-	Scale                // fewer workers are wished for
-	Quit                 // it left of its own accord, or everything stops
+	None     Cause = iota // it has not been told to leave
+	Crash                 // it ended without being told to
+	Timeout               // a request in it was stuck beyond its limit and the grace
+	Silent                // it did not beat in time
+	Boot                  // it did not become ready
+	Scale                 // fewer workers are wished for
+	Reload                // a newer generation took its place, or it was of one that failed
+	Memory                // it had more memory than max_memory
+	Age                   // it was older than max_age
+	Requests              // it had answered max_requests
+	Quit                  // it left of its own accord, or everything stops
 
 	causes
 )
 
-var causeNames = [...]string{"", "crash", "timeout", "silent", "boot", "scale", "stop"}
+var causeNames = [...]string{"", "crash", "timeout", "silent", "boot", "scale", "reload", "memory", "age", "requests", "stop"}
 
 func (c Cause) String() string { return causeNames[c] }
 
@@ -40,6 +44,7 @@ type worker struct {
 	slot    int
 	pid     int // 0 until Spawned
 	gen     int
+	limits  *Limits // those of its generation
 	phase   Phase
 	started time.Duration
 	since   time.Duration // when phase was entered
@@ -57,6 +62,7 @@ type worker struct {
 
 	stuck     []stuck // overdue requests, the first reported first
 	condemned bool    // it serves, but only until its successor is ready
+	discarded bool    // it is of a generation whose reload failed
 }
 
 // stuck is a request that has been answered and whose handler runs on.
@@ -76,11 +82,9 @@ func (w *worker) heardFrom(now time.Duration) { w.heard, w.suspected = now, 0 }
 // serves says that w accepts connections or is about to.
 func (w *worker) serves() bool { return w.phase == Starting || w.phase == Ready }
 
-// fills says that the slot of w needs nobody else.
-func (w *worker) fills() bool { return w.serves() && !w.condemned }
-
 // shift moves w's clocks on by the time the master itself was not there.
 func (w *worker) shift(gap time.Duration) {
+	w.started += gap
 	w.since += gap
 	w.alive += gap
 	w.heard += gap

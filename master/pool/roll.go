@@ -1,0 +1,165 @@
+package pool
+
+import "time"
+
+// roll is a reload that is under way. First one worker of the new generation,
+// the canary, has to become ready and to live for a while, beside all the old
+// ones. Then the new generation is in force, the old workers are outdated, and
+// converge replaces them one after the other. If the canary dies, or a later
+// worker does, the old generation is in force again.
+type roll struct {
+	gen     int     // the new generation
+	limits  *Limits // its own
+	wish    int     // of the new generation, -1 = as it is
+	started bool    // the canary was asked for
+	proven  bool    // the new generation is in force
+	faults  int     // starts in a row that the kernel refused
+	before  struct {
+		limits *Limits
+		wish   int
+	}
+}
+
+// probation is how long a canary must live once it is ready: what breaks an app
+// often shows with the first requests only.
+const probation = shortLife
+
+// mostRefused is how many starts in a row the kernel may refuse before the
+// reload has failed.
+const mostRefused = 3
+
+// onReload begins a roll; there is none at this time.
+func (p *Pool) onReload(ev Event) {
+	if p.roll != nil || p.stopping || ev.Limits == nil {
+		return
+	}
+	p.roll = &roll{gen: p.gen + 1, limits: ev.Limits, wish: ev.N}
+}
+
+// advance moves the roll on.
+func (p *Pool) advance(now time.Duration) {
+	r := p.roll
+	switch {
+	case r == nil:
+	case r.proven:
+		p.advanceProven()
+	case !r.started && p.wish == 0 && r.wish <= 0:
+		p.commit() // nobody is wished for
+	case !r.started && max(p.room(), r.wish+r.limits.Surge-p.counted()) > 0:
+		r.started = true
+		p.spawn(now, 1, r.gen, r.limits)
+	case r.started:
+		p.watchCanary(now)
+	}
+}
+
+// advanceProven ends the roll when every slot has a worker of the new generation.
+// The last outdated workers are told to leave after that.
+func (p *Pool) advanceProven() {
+	for n := 1; n <= p.wish; n++ {
+		if !p.readyIn(n) {
+			return
+		}
+	}
+	p.roll = nil
+	p.do(Effect{Do: TellRolled, Gen: p.gen})
+}
+
+func (p *Pool) watchCanary(now time.Duration) {
+	for _, w := range p.workers {
+		switch {
+		case !p.isCanary(w):
+		case w.condemned:
+			p.failRoll(w.why)
+			return
+		case w.phase == Ready && now >= w.since+probation:
+			p.commit()
+			p.advanceProven()
+			return
+		}
+	}
+}
+
+// commit puts the new generation in force. Its slots start without the failures
+// of the old one.
+func (p *Pool) commit() {
+	r := p.roll
+	r.before.limits, r.before.wish = p.limits, p.wish
+	p.gen, p.limits, r.proven = r.gen, r.limits, true
+	if r.wish >= 0 {
+		p.wish = r.wish
+	}
+	p.forget()
+	p.do(Effect{Do: TellCommitted, Gen: p.gen})
+}
+
+// failRoll puts the old generation in force again, if there is a roll. Its
+// workers that still serve stay; where they have left already, converge starts
+// others before the workers of the new generation leave.
+func (p *Pool) failRoll(why string) {
+	r := p.roll
+	if r == nil {
+		return
+	}
+	if r.proven {
+		p.gen, p.limits = p.gen-1, r.before.limits
+		if r.wish >= 0 && p.wish == r.wish {
+			p.wish = r.before.wish
+		}
+		p.forget()
+	}
+	for _, w := range p.workers {
+		w.discarded = w.discarded || w.gen == r.gen
+	}
+	p.roll = nil
+	p.do(Effect{Do: TellAborted, Gen: p.gen, Why: why})
+}
+
+// forget clears the pauses of all slots, which another generation has earned.
+func (p *Pool) forget() {
+	for i := range p.slots {
+		p.slots[i].failures, p.slots[i].notBefore = 0, 0
+	}
+}
+
+// isCanary says that w is the first worker of a generation that is not in force.
+func (p *Pool) isCanary(w *worker) bool {
+	return p.roll != nil && !p.roll.proven && p.fails(w)
+}
+
+// fails says that the end of w may fail the roll.
+func (p *Pool) fails(w *worker) bool {
+	return p.roll != nil && w.gen == p.roll.gen && !w.discarded
+}
+
+// rollFault counts a start of the new generation that the kernel refused, and
+// says that there have been too many.
+func (p *Pool) rollFault(w *worker) bool {
+	if !p.fails(w) {
+		return false
+	}
+	p.roll.faults++
+	return p.roll.faults >= mostRefused
+}
+
+// current says that w is of the generation in force.
+func (p *Pool) current(w *worker) bool { return w.gen == p.gen && !w.discarded }
+
+// outdated says that w is to be replaced by a worker of the generation in force.
+func (p *Pool) outdated(w *worker) bool { return !p.current(w) && !p.isCanary(w) }
+
+func (p *Pool) whyOutdated(w *worker) string {
+	if w.discarded {
+		return "the reload failed"
+	}
+	return "a new generation took its place"
+}
+
+// rollDue offers the end of the canary's probation.
+func (p *Pool) rollDue(d *earliest) {
+	for _, w := range p.workers {
+		if p.isCanary(w) && w.phase == Ready {
+			d.offer(w.since + probation)
+		}
+	}
+}
