@@ -57,22 +57,32 @@ func inheritedNames(fds, fdNames string) ([]string, error) {
 	return names, nil
 }
 
-// adopt checks all that can be checked, because the variables may be forged or
-// stale and the descriptor be anything.
+// adopt takes over a descriptor that systemd may have opened.
 func adopt(fd int, name string) (*Listener, error) {
-	if err := checkListening(fd); err != nil {
-		return nil, err
-	}
-	l, err := fromDescriptor(fd)
+	l, err := identify(fd)
 	if err != nil {
 		return nil, err
 	}
 	l.name, l.adopted = name, true
-	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, fmt.Errorf("cannot be set to O_NONBLOCK: %w", err)
+	return l, l.secure()
+}
+
+// identify checks all that can be checked, because what names the descriptor may
+// be forged or stale and the descriptor be anything. It changes nothing.
+func identify(fd int) (*Listener, error) {
+	if err := checkListening(fd); err != nil {
+		return nil, err
 	}
-	return l, nil
+	return fromDescriptor(fd)
+}
+
+// secure gives the descriptor the flags that each listener's has.
+func (l *Listener) secure() error {
+	unix.CloseOnExec(l.fd)
+	if err := unix.SetNonblock(l.fd, true); err != nil {
+		return fmt.Errorf("cannot be set to O_NONBLOCK: %w", err)
+	}
+	return nil
 }
 
 func checkListening(fd int) error {

@@ -53,16 +53,17 @@ func (o Options) withDefaults() Options {
 // goroutine; after Close only Address, Name and Queue are of use. FD is for the
 // goroutine that closes.
 type Listener struct {
-	mu      sync.Mutex // keeps fd open while Queue asks for it
-	fd      int
 	network string // "tcp" or "unix"
 	address string
-	name    string
-	backlog int // as asked for; 0 = not known
 	adopted bool
 
-	path string      // of the unix socket this process made, else empty
-	made fs.FileInfo // what it made there
+	path string // of the unix socket this process made, else empty
+	made inode  // what it made there
+
+	mu      sync.Mutex // guards all below, and keeps fd open while it is asked or told something
+	fd      int
+	name    string
+	backlog int // as asked for; 0 = not known
 }
 
 // Listen opens addr. It waits for up to [Options.Patience] if addr is in use;
@@ -102,21 +103,24 @@ func (l *Listener) FD() int { return l.fd }
 func (l *Listener) Address() string { return l.address }
 
 // Name returns the name by which workers find the listener.
-func (l *Listener) Name() string { return l.name }
+func (l *Listener) Name() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.name
+}
 
-// Adopted reports whether the socket was inherited, not made by this process.
+// Adopted reports whether the socket was inherited, not made by this process or
+// by what it was before it executed another program.
 func (l *Listener) Adopted() bool { return l.adopted }
 
 // Reachable reports whether clients can still find the socket: the file of a
 // unix socket may be removed or replaced while the socket lives on.
 func (l *Listener) Reachable() bool { return l.path == "" || l.isOurs() }
 
-// isOurs reports whether the path still leads to the socket made by l. While
-// the socket is open it holds the inode, so the number cannot be given to
-// another file.
+// isOurs reports whether the path still leads to the socket made by l.
 func (l *Listener) isOurs() bool {
 	now, err := os.Lstat(l.path)
-	return err == nil && isSocket(now) && os.SameFile(now, l.made)
+	return err == nil && isSocket(now) && inodeOf(now) == l.made
 }
 
 // Close lets go of the socket and removes its file, if this process made it and

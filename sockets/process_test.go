@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ var roles = map[string]func(arg string) error{
 	"block":   func(string) error { return unix.SetNonblock(3, false) },
 	"inherit": printInherited,
 	"bind":    bindUnderNoUmask,
+	"exec":    becomeAnother,
+	"restore": printRestored,
 }
 
 func init() {
@@ -97,6 +100,52 @@ func bindUnderNoUmask(path string) error {
 	info, err := os.Lstat(path)
 	fmt.Println(info.Mode().Perm())
 	return err
+}
+
+// becomeAnother listens on arg and executes the same program in its place, which
+// is told of the listener.
+func becomeAnother(arg string) error {
+	addr, err := ParseAddress(arg)
+	if err != nil {
+		return err
+	}
+	opt := once
+	opt.Name, opt.Backlog = "web", 7
+	l, err := Listen(addr, opt)
+	if err != nil {
+		return err
+	}
+	state, err := json.Marshal(l.State())
+	if err != nil {
+		return err
+	}
+	if _, err := unix.FcntlInt(uintptr(l.FD()), unix.F_SETFD, 0); err != nil {
+		return err
+	}
+	if err := os.Setenv(roleVariable, "restore "+string(state)); err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", os.Args[:1], os.Environ())
+}
+
+// printRestored says what was taken over, and closes it when stdin ends.
+func printRestored(arg string) error {
+	var s State
+	if err := json.Unmarshal([]byte(arg), &s); err != nil {
+		return err
+	}
+	l, err := Restore(s)
+	if err != nil {
+		return err
+	}
+	nonblocking, _ := Nonblocking(l.FD())
+	flags, _ := unix.FcntlInt(uintptr(l.FD()), unix.F_GETFD, 0)
+	_, limit := l.Queue()
+	fmt.Println(l.Address(), l.Name(), limit, l.Adopted(), l.Reachable(), nonblocking, flags == unix.FD_CLOEXEC)
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // The race detector would let every child linger for a second at its end.

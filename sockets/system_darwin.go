@@ -2,7 +2,6 @@ package sockets
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"syscall"
 
@@ -34,24 +33,29 @@ func systemOptions(bool) []tcpOption {
 
 // Queue returns how many connections may wait to be accepted. How many do is
 // not known here.
-func (l *Listener) Queue() (waiting, limit int) { return 0, l.backlog }
+func (l *Listener) Queue() (waiting, limit int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return 0, l.backlog
+}
 
 // narrow does nothing: there is no way to tell bind the mode but the umask of
 // the whole process. Nobody can connect before listen, and dress comes first.
 func narrow(int) error { return nil }
 
-// dress gives the socket's file its owner and mode and returns what it is, even
-// when that failed.
-func dress(path string, opt Options) (fs.FileInfo, error) {
+// dress gives the socket's file, the known one if known is not zero, its owner
+// and mode and returns what it is, even when that failed.
+func dress(path string, opt Options, known inode) (inode, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return nil, err
+		return inode{}, err
 	}
-	if !isSocket(info) {
-		return nil, fmt.Errorf("%s was replaced by %s", path, kind(info))
+	is, err := expect(info, path, known)
+	if err != nil {
+		return inode{}, err
 	}
 	if err := os.Lchown(path, opt.Owner, opt.Group); err != nil {
-		return info, err
+		return is, err
 	}
-	return info, os.Chmod(path, opt.Mode.Perm())
+	return is, os.Chmod(path, opt.Mode.Perm())
 }

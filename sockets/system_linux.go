@@ -2,7 +2,6 @@ package sockets
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 
@@ -22,13 +21,12 @@ func newSocket(family, protocol int) (int, error) {
 }
 
 func systemOptions(deferAccept bool) []tcpOption {
-	options := []tcpOption{{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15}}
-	if deferAccept {
-		// Seconds until a silent connection is handed on all the same; nginx and
-		// unicorn use 1, too.
-		options = append(options, tcpOption{"TCP_DEFER_ACCEPT", unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1})
+	return []tcpOption{
+		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+		// Seconds until a silent connection is handed on all the same, 0 = at once;
+		// nginx and unicorn use 1, too.
+		{"TCP_DEFER_ACCEPT", unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, boolInt(deferAccept)},
 	}
-	return options
 }
 
 // Queue returns how many connections wait to be accepted and how many may. For
@@ -38,11 +36,11 @@ func systemOptions(deferAccept bool) []tcpOption {
 // (tcp_get_info in the kernel's net/ipv4/tcp.c; ss(8) shows them as Recv-Q and
 // Send-Q).
 func (l *Listener) Queue() (waiting, limit int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.network != "tcp" {
 		return 0, l.backlog
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	info, err := unix.GetsockoptTCPInfo(l.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return 0, l.backlog
@@ -57,23 +55,25 @@ func (l *Listener) Queue() (waiting, limit int) {
 func narrow(fd int) error { return unix.Fchmod(fd, 0o600) }
 
 // dress gives the socket's file its owner and mode and returns what it is, even
-// when that failed. It holds on to the file that it has seen to be a socket
-// (O_PATH), so that nothing put in its place gets them.
-func dress(path string, opt Options) (fs.FileInfo, error) {
+// when that failed. It holds on to the file that it has seen to be a socket, the
+// known one if known is not zero (O_PATH), so that nothing put in its place gets
+// them.
+func dress(path string, opt Options, known inode) (inode, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return inode{}, fmt.Errorf("open %s: %w", path, err)
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return inode{}, err
 	}
-	if !isSocket(info) {
-		return nil, fmt.Errorf("%s was replaced by %s", path, kind(info))
+	is, err := expect(info, path, known)
+	if err != nil {
+		return inode{}, err
 	}
-	return info, setAccess(fd, opt)
+	return is, setAccess(fd, opt)
 }
 
 func setAccess(fd int, opt Options) error {

@@ -76,7 +76,7 @@ func (l *Listener) bindPath(opt Options) (err error) {
 	if err := unix.Bind(l.fd, &unix.SockaddrUnix{Name: l.path}); err != nil {
 		return explainUnix(err)
 	}
-	if l.made, err = dress(l.path, opt); err != nil {
+	if l.made, err = dress(l.path, opt, inode{}); err != nil {
 		return err
 	}
 	return unix.Listen(l.fd, opt.Backlog)
@@ -84,7 +84,7 @@ func (l *Listener) bindPath(opt Options) (err error) {
 
 // discard undoes a bindPath that failed half-way. The caller holds the lock.
 func (l *Listener) discard() {
-	if l.made != nil && l.isOurs() {
+	if l.made != (inode{}) && l.isOurs() {
 		os.Remove(l.path)
 	}
 	unix.Close(l.fd)
@@ -196,6 +196,19 @@ func Probe(path string) (live bool, err error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("connect to %s: %w", path, err)
+}
+
+// expect returns which file was found at path: a socket, and the one that is
+// known unless known is zero.
+func expect(found fs.FileInfo, path string, known inode) (inode, error) {
+	is := inodeOf(found)
+	switch {
+	case !isSocket(found):
+		return inode{}, fmt.Errorf("%s was replaced by %s", path, kind(found))
+	case known != (inode{}) && known != is:
+		return inode{}, fmt.Errorf("%s was replaced by another socket", path)
+	}
+	return is, nil
 }
 
 func isSocket(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSocket }
