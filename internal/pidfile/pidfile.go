@@ -128,10 +128,15 @@ func fill(f *os.File, pid int) error {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 }
 
-// FD returns the descriptor that holds the lock, close-on-exec.
+// Path returns where the file is, as an absolute path.
+func (f *File) Path() string { return f.path }
+
+// FD returns the descriptor that holds the lock, close-on-exec; for [Inherit] it
+// has to be without when another program is executed.
 func (f *File) FD() int { return int(f.file.Fd()) }
 
-// Remove removes the file, if it still is the one that Acquire made, and lets
+// Remove removes the file, if it still is the one that Acquire made or Inherit
+// was given, and lets
 // go of the lock. In this order: as long as the lock is held, no other starter
 // puts a file of its own there.
 func (f *File) Remove() error {
