@@ -15,6 +15,9 @@ import (
 	"github.com/fugue-http/fugue"
 )
 
+// version tells two builds apart: -ldflags "-X main.version=v2".
+var version = "v1"
+
 // report is what a process says of itself, as a line on stderr and to clients.
 type report struct {
 	PID, UID, WorkerID int
@@ -40,6 +43,7 @@ func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/self", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(now()) })
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
+	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, version) })
 	mux.HandleFunc("/stop", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, fugue.Stop()) })
 	err := fugue.Start(&http.Server{Handler: mux}, opts)
 	say("after", now())

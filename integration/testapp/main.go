@@ -45,7 +45,12 @@ func main() {
 	mux.HandleFunc("/hog", hog)
 	mux.HandleFunc("/regain", regain)
 	watched(mux)
-	if err := worker.Serve(mux); err != nil {
+	deployed(mux)
+	serve := func() error { return worker.Serve(mux) }
+	if d, err := time.ParseDuration(os.Getenv("SERIAL")); err == nil {
+		serve = func() error { return worker.Run(serial{d}) }
+	}
+	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "testapp:", err)
 		os.Exit(1)
 	}
