@@ -17,32 +17,36 @@ func (s *Server) ask(a Ask, reply <-chan Answer, limit time.Duration) (Answer, e
 		case asks <- a:
 			asks = nil // once
 		case ans := <-reply:
-			if ans.Refused != "" {
-				return ans, fail(http.StatusConflict, "%s", ans.Refused)
-			}
-			return ans, nil
+			return ans, ans.refusal()
 		case <-s.door.closed:
-			return lastWord(reply)
+			return lastWord(reply, fail(http.StatusServiceUnavailable, "the master is stopping"))
 		case <-late.C:
-			return Answer{}, fail(http.StatusServiceUnavailable, "the master has not answered within %s", limit)
+			return lastWord(reply, fail(http.StatusServiceUnavailable, "the master has not answered within %s", limit))
 		}
 	}
 }
 
 // lastWord takes an answer that came together with the end.
-func lastWord(reply <-chan Answer) (Answer, error) {
+func lastWord(reply <-chan Answer, end error) (Answer, error) {
 	select {
 	case ans := <-reply:
-		return ans, nil
+		return ans, ans.refusal()
 	default:
-		return Answer{}, fail(http.StatusServiceUnavailable, "the master is stopping")
+		return Answer{}, end
 	}
+}
+
+func (ans Answer) refusal() error {
+	if ans.Refused == "" {
+		return nil
+	}
+	return fail(http.StatusConflict, "%s", ans.Refused)
 }
 
 // status adds what the loop does not know: reading it costs time.
 func (s *Server) status(_ request) (any, error) {
 	a, reply := NewAsk(AskStatus)
-	ans, err := s.ask(a, reply, loopLimit)
+	ans, err := s.ask(a, reply, s.limit)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +119,7 @@ func (s *Server) scale(r request) (any, error) {
 	}
 	a, reply := NewAsk(kind)
 	a.N = n
-	ans, err := s.ask(a, reply, loopLimit)
+	ans, err := s.ask(a, reply, s.limit)
 	return wanted{ans.Status.WorkersWanted}, err
 }
 
@@ -126,8 +130,57 @@ func (s *Server) stop(r request) (any, error) {
 	}
 	a, reply := NewAsk(AskStop)
 	a.Quick = quick
-	_, err = s.ask(a, reply, loopLimit)
+	_, err = s.ask(a, reply, s.limit)
 	return done{true}, err
+}
+
+// stopAndHold is stop for a client that waits for the end of the process.
+func (s *Server) stopAndHold(w http.ResponseWriter, r request) {
+	answer, err := s.stop(r)
+	if err != nil {
+		reply(w, nil, err)
+		return
+	}
+	hold(w, answer)
+}
+
+func (s *Server) reload(r request) (any, error)  { return s.change(r, AskReload) }
+func (s *Server) upgrade(r request) (any, error) { return s.change(r, AskUpgrade) }
+
+// change only says that the loop has begun.
+func (s *Server) change(r request, kind Kind) (any, error) {
+	if err := readNothing(r.body); err != nil {
+		return nil, err
+	}
+	a, reply := NewAsk(kind)
+	_, err := s.ask(a, reply, s.limit)
+	return done{true}, err
+}
+
+func (s *Server) waitForReload(w http.ResponseWriter, r request)  { s.changeAndTell(w, r, AskReload) }
+func (s *Server) waitForUpgrade(w http.ResponseWriter, r request) { s.changeAndTell(w, r, AskUpgrade) }
+
+// changeAndTell hands the client itself to the loop, which answers it when the
+// outcome is known. If the loop does not take it on, it is told so from here.
+func (s *Server) changeAndTell(w http.ResponseWriter, r request, kind Kind) {
+	if err := readNothing(r.body); err != nil {
+		reply(w, nil, err)
+		return
+	}
+	s.handing.enter()
+	defer s.handing.leave()
+	s.door.inside.enter() // the connection leaves before its request is done with
+	defer s.door.inside.leave()
+	client, err := takeOver(w, r.conn)
+	if err != nil {
+		reply(w, nil, err)
+		return
+	}
+	a, answer := NewAsk(kind)
+	a.Waiter = client
+	if _, err := s.ask(a, answer, s.limit); err != nil {
+		client.refuse(err)
+	}
 }
 
 func (s *Server) reopenLogs(r request) (any, error) {
@@ -135,6 +188,6 @@ func (s *Server) reopenLogs(r request) (any, error) {
 		return nil, err
 	}
 	a, reply := NewAsk(AskReopenLogs)
-	_, err := s.ask(a, reply, loopLimit)
+	_, err := s.ask(a, reply, s.limit)
 	return done{true}, err
 }

@@ -7,6 +7,10 @@ type Ask struct {
 	N     int  // Scale: workers wished for; ScaleBy: how many more or fewer
 	Quick bool // Stop: without finishing requests
 
+	// Waiter is the client of a Reload or Upgrade that wants to know the outcome,
+	// else nil. The loop that does not refuse has to answer it, one day.
+	Waiter *Waiter
+
 	reply chan Answer // buffered, so that the loop never waits for a client
 }
 
@@ -20,6 +24,8 @@ const (
 	AskStop                   // leave
 	AskReopenLogs             // open the log files anew
 	AskIncidents              // Answer.Incidents
+	AskReload                 // read the file again and replace the workers
+	AskUpgrade                // the same, and the master's own binary
 )
 
 // Answer is what came of it. A non-empty Refused says why nothing was done.

@@ -58,6 +58,47 @@ func (c *Client) scale(body map[string]int) (int, error) {
 // ReopenLogs has all log files opened anew.
 func (c *Client) ReopenLogs() error { return c.call(http.MethodPost, "/reopen-logs", nil, &done{}) }
 
+// Reload has the settings read again and the workers replaced. Without wait it
+// returns as soon as the master has begun, with an Outcome that tells nothing;
+// else when it is over, however long that takes, or ctx is.
+func (c *Client) Reload(ctx context.Context, wait bool) (Outcome, error) {
+	return c.change(ctx, "reload", wait)
+}
+
+// Upgrade does the same, and replaces the master's own program, too.
+func (c *Client) Upgrade(ctx context.Context, wait bool) (Outcome, error) {
+	return c.change(ctx, "upgrade", wait)
+}
+
+func (c *Client) change(ctx context.Context, kind string, wait bool) (Outcome, error) {
+	conn, err := c.connect()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer conn.Close()
+	path := "/" + kind
+	if wait {
+		path += "?wait=1"
+		_ = conn.SetDeadline(time.Time{})
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
+	var now achieved
+	err = c.answered(conn, http.MethodPost, path, nil, &now)
+	var f failure
+	refused := errors.As(err, &f)
+	switch {
+	case err == nil:
+		return Outcome{Kind: kind, OK: now.OK && wait, Generation: now.Generation}, nil
+	case wait && refused && f.code == http.StatusInternalServerError:
+		return Outcome{Kind: kind, Reason: f.text}, nil
+	case ctx.Err() != nil && !refused:
+		err = fmt.Errorf("%s: the %s is not over: %w", c.path, kind, ctx.Err())
+	case wait && errors.Is(err, errNoAnswer):
+		err = fmt.Errorf("%s: the master ended before it answered (its log may tell why)", c.path)
+	}
+	return Outcome{}, err
+}
+
 // ErrStillRunning says that a stop was begun and is not over.
 var ErrStillRunning = errors.New("the master is still running")
 
@@ -89,6 +130,10 @@ func (c *Client) call(method, path string, body, answer any) error {
 		return err
 	}
 	defer conn.Close()
+	return c.answered(conn, method, path, body, answer)
+}
+
+func (c *Client) answered(conn net.Conn, method, path string, body, answer any) error {
 	resp, err := c.exchange(conn, method, path, body)
 	if err != nil {
 		return err
@@ -166,7 +211,7 @@ func (c *Client) exchange(conn net.Conn, method, path string, body any) (*http.R
 	return resp, nil
 }
 
-// refused is the sentence of an answer that is an error.
+// refused is the sentence of an answer that is an error, and its code.
 func (c *Client) refused(resp *http.Response) error {
 	var answer struct {
 		Error string `json:"error"`
@@ -175,7 +220,7 @@ func (c *Client) refused(resp *http.Response) error {
 	if json.Unmarshal(text, &answer) != nil || answer.Error == "" {
 		return fmt.Errorf("%s answers %s: is it the control socket of fugue-http?", c.path, resp.Status)
 	}
-	return errors.New(answer.Error)
+	return failure{resp.StatusCode, answer.Error}
 }
 
 func (c *Client) noConnection(err error) error {
@@ -190,11 +235,13 @@ func (c *Client) noConnection(err error) error {
 	return fmt.Errorf("%s: %w", c.path, cause(err))
 }
 
+var errNoAnswer = errors.New("the connection ended before the answer (the master may have died, or not be fugue-http)")
+
 func (c *Client) broken(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%s: no answer within %s", c.path, c.limit)
 	}
-	return fmt.Errorf("%s: the connection ended before the answer (the master may have died, or not be fugue-http)", c.path)
+	return fmt.Errorf("%s: %w", c.path, errNoAnswer)
 }
 
 // cause strips what the net package repeats.

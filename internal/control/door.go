@@ -20,9 +20,11 @@ type door struct {
 	socket *sockets.Listener
 	places chan struct{} // one for each connection
 	closed chan struct{}
+	inside crowd // connections, who is about to accept one, and who has handed one on
 
-	mu   sync.Mutex
-	half []*conn // those whose request is not whole yet
+	mu   sync.Mutex    // guards all below
+	half []*conn       // those whose request is not whole yet
+	shut chan struct{} // while suspended, else nil; closed when that is over
 }
 
 // conn holds a place until it is closed.
@@ -39,21 +41,55 @@ func newDoor(ln *net.UnixListener, socket *sockets.Listener) *door {
 
 // Accept returns the next client that may come in.
 func (d *door) Accept() (net.Conn, error) {
-	for {
-		c, err := d.AcceptUnix()
+	for d.approach() {
+		c, err := d.admit()
+		if c != nil {
+			return c, nil // it is inside in our stead
+		}
+		d.inside.leave()
 		if err != nil {
 			return nil, err
 		}
-		if !allowed(c) {
-			refuse(c)
-			continue
-		}
-		if !d.place() {
-			_ = c.Close()
-			return nil, net.ErrClosed
-		}
-		return d.enter(c), nil
 	}
+	return nil, net.ErrClosed
+}
+
+// approach waits while the door is suspended. It is false if the door is closed.
+func (d *door) approach() bool {
+	for {
+		d.mu.Lock()
+		shut := d.shut
+		if shut == nil {
+			d.inside.enter() // under the lock, so that suspend knows of us or we of it
+		}
+		d.mu.Unlock()
+		if shut == nil {
+			return true
+		}
+		select {
+		case <-shut:
+		case <-d.closed:
+			return false
+		}
+	}
+}
+
+// admit is neither a client nor an error if somebody was refused, or the door
+// was suspended before anybody came.
+func (d *door) admit() (*conn, error) {
+	c, err := d.AcceptUnix()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !allowed(c):
+		refuse(c)
+		return nil, nil
+	case !d.place():
+		return nil, errors.Join(net.ErrClosed, c.Close())
+	}
+	return d.enter(c), nil
 }
 
 // place waits for a free place. Clients that have sent their whole request leave
@@ -83,12 +119,68 @@ func (d *door) enter(c *net.UnixConn) *conn {
 // turnOut closes the connections that came before then, and whose request is
 // not whole.
 func (d *door) turnOut(then time.Time) {
-	d.mu.Lock()
-	late := slices.DeleteFunc(slices.Clone(d.half), func(c *conn) bool { return c.since.After(then) })
-	d.mu.Unlock()
-	for _, c := range late {
+	for _, c := range d.takeLate(then) {
 		_ = c.Close()
 	}
+}
+
+// takeLate takes them off the list, so that none of their requests becomes whole
+// any more.
+func (d *door) takeLate(then time.Time) (late []*conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.half = slices.DeleteFunc(d.half, func(c *conn) bool {
+		if c.since.After(then) {
+			return false
+		}
+		late = append(late, c)
+		return true
+	})
+	return late
+}
+
+// suspend keeps the door from taking clients in; the channel is closed when
+// nobody is inside.
+func (d *door) suspend() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	empty := d.inside.empty()
+	if d.shut == nil {
+		d.shut = make(chan struct{})
+		_ = d.SetDeadline(time.Unix(1, 0)) // ends the Accept under way
+		go d.clear(d.shut, empty)
+	}
+	return empty
+}
+
+// clear sends slow clients away until nobody is inside or the door is not
+// suspended any more.
+func (d *door) clear(over, empty <-chan struct{}) {
+	tick := time.NewTicker(suspendLimit)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			d.turnOut(time.Now().Add(-suspendLimit))
+		case <-empty:
+			return
+		case <-over:
+			return
+		case <-d.closed:
+			return
+		}
+	}
+}
+
+func (d *door) resume() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut == nil {
+		return
+	}
+	_ = d.SetDeadline(time.Time{})
+	close(d.shut)
+	d.shut = nil
 }
 
 // Close ends Accept, removes the socket, and sends away who has not said yet
@@ -106,10 +198,16 @@ func (d *door) Close() error {
 }
 
 // whole notes that c's request has been read: c may stay until it is answered.
-func (c *conn) whole() {
+// It is false if c was sent away before.
+func (c *conn) whole() bool {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
-	c.door.half = slices.DeleteFunc(c.door.half, func(h *conn) bool { return h == c })
+	i := slices.Index(c.door.half, c)
+	if i < 0 {
+		return false
+	}
+	c.door.half = slices.Delete(c.door.half, i, i+1)
+	return true
 }
 
 // Close gives the place back.
@@ -118,6 +216,7 @@ func (c *conn) Close() error {
 	c.once.Do(func() {
 		c.whole()
 		<-c.door.places
+		c.door.inside.leave()
 	})
 	return err
 }

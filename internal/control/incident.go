@@ -29,7 +29,7 @@ type Incident struct {
 // incidents are the last ones, newest first.
 func (s *Server) incidents(_ request) (any, error) {
 	a, reply := NewAsk(AskIncidents)
-	ans, err := s.ask(a, reply, loopLimit)
+	ans, err := s.ask(a, reply, s.limit)
 	if err != nil {
 		return nil, err
 	}

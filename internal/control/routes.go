@@ -9,28 +9,33 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A route is one line of the API.
 type route struct {
 	method, path string
 	serve        func(*Server, request) (any, error)
+	wait         func(*Server, http.ResponseWriter, request) // the same with ?wait=1, until the outcome; nil if that means nothing
 }
 
 // request is what a route needs of one.
 type request struct {
 	body []byte
-	wait bool // ?wait=1: the answer ends with the outcome
+	conn *conn
 }
 
 var routes = []route{
-	{http.MethodGet, "/status", (*Server).status},
-	{http.MethodGet, "/incidents", (*Server).incidents},
-	{http.MethodGet, "/healthz", (*Server).healthz},
-	{http.MethodGet, "/readyz", (*Server).readyz},
-	{http.MethodPost, "/scale", (*Server).scale},
-	{http.MethodPost, "/stop", (*Server).stop},
-	{http.MethodPost, "/reopen-logs", (*Server).reopenLogs},
+	{http.MethodGet, "/status", (*Server).status, nil},
+	{http.MethodGet, "/incidents", (*Server).incidents, nil},
+	{http.MethodGet, "/healthz", (*Server).healthz, nil},
+	{http.MethodGet, "/readyz", (*Server).readyz, nil},
+	{http.MethodPost, "/reload", (*Server).reload, (*Server).waitForReload},
+	{http.MethodPost, "/upgrade", (*Server).upgrade, (*Server).waitForUpgrade},
+	{http.MethodPost, "/scale", (*Server).scale, nil},
+	{http.MethodPost, "/stop", (*Server).stop, (*Server).stopAndHold},
+	{http.MethodPost, "/reopen-logs", (*Server).reopenLogs, nil},
 }
 
 // failure is an error with the code of its answer.
@@ -62,13 +67,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, err)
 		return
 	}
-	connOf(r.Context()).whole()
-	req := request{body: body, wait: r.URL.Query().Get("wait") == "1"}
-	answer, err := rt.serve(s, req)
-	if err == nil && req.wait && rt.path == "/stop" {
-		hold(w, answer)
+	req := request{body, connOf(r.Context())}
+	if !req.conn.whole() {
+		return // it was sent away meanwhile, so nothing must be done for it
+	}
+	if rt.wait != nil && r.URL.Query().Get("wait") == "1" {
+		rt.wait(s, w, req)
 		return
 	}
+	answer, err := rt.serve(s, req)
 	reply(w, answer, err)
 }
 
@@ -111,17 +118,22 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 func reply(w http.ResponseWriter, answer any, err error) {
 	code := http.StatusOK
 	if err != nil {
-		code = http.StatusInternalServerError
-		var f failure
-		if errors.As(err, &f) {
-			code = f.code
-		}
-		answer = map[string]string{"error": err.Error()}
+		code, answer = answerTo(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_, _ = w.Write(encode(answer))
+}
+
+// answerTo is what an error is to the client.
+func answerTo(err error) (code int, answer any) {
+	code = http.StatusInternalServerError
+	var f failure
+	if errors.As(err, &f) {
+		code = f.code
+	}
+	return code, map[string]string{"error": err.Error()}
 }
 
 func encode(answer any) []byte {
@@ -152,4 +164,19 @@ func hold(w http.ResponseWriter, answer any) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Time{})
 	_, _ = io.Copy(io.Discard, rest)
+}
+
+// takeOver makes a Waiter of the client and frees its place at the door.
+func takeOver(w http.ResponseWriter, c *conn) (*Waiter, error) {
+	client, err := newWaiter(c.UnixConn)
+	if err != nil {
+		return nil, err
+	}
+	hijacked, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		_ = unix.Close(client.FD())
+		return nil, err
+	}
+	_ = hijacked.Close()
+	return client, nil
 }

@@ -25,6 +25,7 @@ const (
 	maxBody      = 64 << 10
 	maxConns     = 64
 	crowdLimit   = 250 * time.Millisecond // for a whole request, when others wait to come in
+	suspendLimit = 100 * time.Millisecond // for the same, when the master is about to exec
 )
 
 // How long an answer of the loop is waited for. A health check that is late is a
@@ -45,6 +46,9 @@ type Server struct {
 	door   *door
 	http   *http.Server
 	served chan struct{} // closed when Accept is over
+	limit  time.Duration // loopLimit, except in tests
+
+	handing crowd // goroutines that own a Waiter, of which net/http knows nothing
 }
 
 // Serve answers on l, which it owns from then on: Close closes it, and so does a
@@ -56,7 +60,7 @@ func Serve(l *sockets.Listener, asks chan<- Ask, queue func(address string) (wai
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
 	}
-	s := &Server{asks: asks, queue: queue, door: newDoor(ln, l), served: make(chan struct{})}
+	s := &Server{asks: asks, queue: queue, door: newDoor(ln, l), served: make(chan struct{}), limit: loopLimit}
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerLimit,
@@ -104,5 +108,22 @@ func (s *Server) Close() error {
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}
+	select {
+	case <-s.handing.empty(): // they have told their clients that the master is stopping
+	case <-ctx.Done():
+	}
 	return err
 }
+
+// Suspend takes in no more clients, for the exec of the master: new ones wait in
+// the kernel's queue. The channel is closed when every request that was heard is
+// answered and no Accept is under way; the asks of these requests still have to
+// be received. Who has not said within a moment what he wants is sent away.
+//
+// A client that waits for the stop of the master is never done with, and keeps
+// the channel open: a master that stops does not exec.
+func (s *Server) Suspend() <-chan struct{} { return s.door.suspend() }
+
+// Resume takes clients in again, after a Suspend whose exec failed. The channel
+// of that Suspend means nothing any more.
+func (s *Server) Resume() { s.door.resume() }

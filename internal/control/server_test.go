@@ -83,7 +83,8 @@ var wrongRequests = []struct {
 	text                     string
 }{
 	{"unknown path", "GET", "/debug/pprof/", "", 404, `there is no "/debug/pprof/" here, but: GET /status`},
-	{"path of the next version", "POST", "/reload", "", 404, "POST /reopen-logs"},
+	{"path of the next version", "GET", "/metrics", "", 404, "POST /reopen-logs"},
+	{"get to reload", "GET", "/reload", "", 405, "/reload takes POST only"},
 	{"get to change", "GET", "/scale", "", 405, "/scale takes POST only"},
 	{"post to read", "POST", "/status", "", 405, "/status takes GET only"},
 	{"scale: nothing", "POST", "/scale", "", 400, `not a JSON object: write {"workers": N} or {"by": K}`},
@@ -105,6 +106,8 @@ var wrongRequests = []struct {
 	{"stop: string", "POST", "/stop", `{"quick":"yes"}`, 400, `"quick" cannot be a string`},
 	{"stop: unknown", "POST", "/stop", `{"fast":true}`, 400, `unknown field "fast"`},
 	{"reopen: with words", "POST", "/reopen-logs", `{"now":true}`, 400, `unknown field "now"`},
+	{"reload: with words", "POST", "/reload", `{"quick":true}`, 400, `unknown field "quick"`},
+	{"upgrade: with words, and waiting", "POST", "/upgrade?wait=1", `[]`, 400, "not a JSON object"},
 	{"too large", "POST", "/scale", strings.Repeat(" ", maxBody+1), 413, "65536 bytes"},
 }
 
@@ -131,7 +134,7 @@ func TestWrongRequestsAreRefusedWithASentence(t *testing.T) {
 func TestEmptyBodiesAreEnoughWhereNothingHasToBeSaid(t *testing.T) {
 	t.Parallel()
 	l := startLoop(t, running())
-	for _, c := range []struct{ path, body string }{{"/stop", ""}, {"/stop", "{}"}, {"/stop", `{"quick":true}`}, {"/reopen-logs", "\n"}} {
+	for _, c := range []struct{ path, body string }{{"/stop", ""}, {"/stop", "{}"}, {"/stop", `{"quick":true}`}, {"/reopen-logs", "\n"}, {"/reload", ""}, {"/reload?wait=yes", "{}"}, {"/upgrade", "{}"}} {
 		resp, body := l.raw(t, request11("POST", c.path, c.body))
 		if resp.StatusCode != 200 || body != `{"ok":true}`+"\n" {
 			t.Errorf("%s %q: %s %s", c.path, c.body, resp.Status, body)
