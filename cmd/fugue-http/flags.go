@@ -21,7 +21,8 @@ type command struct {
 	workers                int
 	daemonize, test, print bool
 	version, help          bool
-	json, watch, quick     bool
+	json, watch            bool
+	quick, wait            bool
 	given                  func(flag string) bool
 }
 
@@ -39,6 +40,7 @@ func (c *command) flags() *pflag.FlagSet {
 	f.BoolVar(&c.json, "json", false, "")
 	f.BoolVar(&c.watch, "watch", false, "")
 	f.BoolVar(&c.quick, "quick", false, "")
+	f.BoolVar(&c.wait, "wait", false, "")
 	f.BoolVar(&c.version, "version", false, "")
 	f.BoolVarP(&c.help, "help", "h", false, "")
 	return f

@@ -25,7 +25,7 @@ func told(c *command) string {
 	add("workers", c.workers, c.workers != 0)
 	add("control", c.control, c.control != "")
 	for name, given := range map[string]bool{"D": c.daemonize, "t": c.test, "T": c.print, "version": c.version,
-		"help": c.help, "json": c.json, "watch": c.watch, "quick": c.quick} {
+		"help": c.help, "json": c.json, "watch": c.watch, "quick": c.quick, "wait": c.wait} {
 		add(name, given, given)
 	}
 	add("app", c.app, len(c.app) > 0)
@@ -62,6 +62,10 @@ func TestCommandLines(t *testing.T) {
 		"-c -- scale -2":                  "scale args=[-2] config=--",
 		"stop --quick":                    "stop quick=true",
 		"reopen-logs":                     "reopen-logs",
+		"reload":                          "reload",
+		"reload --wait -c u.toml":         "reload config=u.toml wait=true",
+		"--wait -s /s upgrade":            "upgrade control=/s wait=true",
+		"upgrade --wait=false":            "upgrade",
 		"--help what -- ever":             "help=true app=[ever]",
 		"-h":                              "help=true",
 		"nonsense --version":              "version=true",
@@ -90,11 +94,16 @@ func TestWrongCommandLines(t *testing.T) {
 		"-w many":               `invalid argument "many" for "-w, --workers"`,
 		"--":                    "there is no program behind --",
 		"stauts":                `unknown verb "stauts": did you mean status?`,
-		"re":                    `unknown verb "re": did you mean reopen-logs?`,
-		"reload --wait":         "unknown flag: --wait",
-		"reload":                `unknown verb "reload": not in this version yet`,
+		"re":                    `unknown verb "re": did you mean reload?`,
+		"restart":               `unknown verb "restart": did you mean reload`,
+		"reload now":            `reload takes no argument, and got "now"`,
+		"upgrade ./fugue-http":  `upgrade takes no argument, and got "./fugue-http"`,
+		"stop --wait":           "--wait belongs to reload and upgrade",
+		"--wait":                "--wait belongs to reload and upgrade",
+		"reload --quick":        "--quick belongs to stop",
+		"reload -t":             "--test is for running, not for reload",
 		"shutdown":              "did you mean stop?",
-		"xyzzy":                 `unknown verb "xyzzy"; there are status, incidents, scale, stop, reopen-logs`,
+		"xyzzy":                 `unknown verb "xyzzy"; there are status, incidents, reload, upgrade, scale, stop, reopen-logs`,
 		"unicorn.toml":          "did you mean -c unicorn.toml?",
 		"./app":                 "did you mean -- ./app?",
 		"scale":                 "scale needs an argument: scale N|+K|-K",

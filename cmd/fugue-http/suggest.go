@@ -10,9 +10,7 @@ import (
 var meant = map[string]string{
 	"start":    "without a verb, fugue-http runs",
 	"run":      "without a verb, fugue-http runs",
-	"restart":  "stop it, and start it again",
-	"reload":   "not in this version yet: stop it, and start it again",
-	"upgrade":  "not in this version yet: stop it, and start it again",
+	"restart":  "did you mean reload, which loses no request?",
 	"quit":     "did you mean stop?",
 	"shutdown": "did you mean stop?",
 	"kill":     "did you mean stop --quick?",

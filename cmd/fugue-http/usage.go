@@ -32,6 +32,7 @@ Examples:
   fugue-http -c unicorn.toml -t && fugue-http -c unicorn.toml -D
   fugue-http -c unicorn.toml status --watch
   fugue-http -c unicorn.toml scale +2
+  fugue-http -c unicorn.toml reload --wait
   fugue-http -s /run/app/control.sock stop
 
 Exit status: 0 done; 1 failed; 2 wrong usage or settings.

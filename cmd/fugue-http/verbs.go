@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fugue-http/fugue/internal/config"
@@ -20,6 +21,8 @@ type verb struct {
 	flags    []string // that no other verb has
 	does     string
 	do       func(program, call) error
+
+	despiteFaults bool // of the file: the master is asked if it can be found, since it will tell them
 }
 
 // call is what a verb works with.
@@ -30,46 +33,72 @@ type call struct {
 }
 
 var verbs = []verb{
-	{"status", "", []string{"json", "watch"}, "show the workers; --watch goes on showing them", program.status},
-	{"incidents", "", []string{"json"}, "show stuck requests and killed workers", program.incidents},
-	{"scale", "N|+K|-K", nil, "have N workers, or K more or fewer", program.scale},
-	{"stop", "", []string{"quick"}, "finish requests (or do not), and leave", program.stop},
-	{"reopen-logs", "", nil, "open the log files anew, after they were moved", program.reopenLogs},
+	{"status", "", []string{"json", "watch"}, "show the workers; --watch goes on showing them", program.status, false},
+	{"incidents", "", []string{"json"}, "show stuck requests and killed workers", program.incidents, false},
+	{"reload", "", []string{"wait"}, "re-read the file, replace the workers; --wait until done", program.reload, true},
+	{"upgrade", "", []string{"wait"}, "the same, and replace fugue-http itself", program.upgrade, true},
+	{"scale", "N|+K|-K", nil, "have N workers, or K more or fewer", program.scale, false},
+	{"stop", "", []string{"quick"}, "finish requests (or do not), and leave", program.stop, false},
+	{"reopen-logs", "", nil, "open the log files anew, after they were moved", program.reopenLogs, false},
 }
 
 func (p program) obey(c *command) error {
-	cfg, err := c.target()
-	if err != nil {
-		return err
-	}
-	if cfg.ControlPath == "" {
-		if err := control.CheckFolder(filepath.Dir(cfg.Control())); err != nil {
-			return err
+	cfg, faults := c.target()
+	if faults != nil {
+		if !c.verb.despiteFaults || c.config == "" {
+			return faults
 		}
+		cfg = c.despite()
 	}
-	client, err := control.Dial(cfg.Control())
-	if err != nil {
+	client, err := dial(cfg)
+	switch {
+	case err != nil && faults != nil:
+		return faults // the reason why we may have looked in the wrong place
+	case err != nil:
 		return err
 	}
 	return c.verb.do(p, call{c, client, cfg})
 }
 
-// target finds the master by the file and the flags it was started with. With -s
-// the file may be broken or missing.
-func (c *command) target() (*config.Config, error) {
-	cfg, err := c.load()
-	var faults config.Faults
-	switch {
-	case err == nil:
-		return cfg, nil
-	case c.control != "":
-		cfg = config.Default()
-		cfg.ControlPath, err = filepath.Abs(c.control)
-		return cfg, err
-	case errors.As(err, &faults):
-		return nil, append(faults, config.Fault{File: c.config, Text: "name the control socket with -s to do without the file"})
+func dial(cfg *config.Config) (*control.Client, error) {
+	if cfg.ControlPath == "" {
+		if err := control.CheckFolder(filepath.Dir(cfg.Control())); err != nil {
+			return nil, err
+		}
 	}
-	return nil, err
+	return control.Dial(cfg.Control())
+}
+
+func (p program) reload(c call) error {
+	o, err := c.client.Reload(context.Background(), c.wait)
+	return p.tellOutcome(c, o, err)
+}
+
+func (p program) upgrade(c call) error {
+	o, err := c.client.Upgrade(context.Background(), c.wait)
+	return p.tellOutcome(c, o, err)
+}
+
+func (p program) tellOutcome(c call, o control.Outcome, err error) error {
+	name := c.verb.name
+	switch {
+	case err != nil:
+		return because(name, err.Error())
+	case !c.wait:
+		return p.print(name + " asked for\n")
+	case !o.OK:
+		return because(name+" failed", o.Reason)
+	}
+	return p.print(fmt.Sprintf("%s: generation %d\n", strings.TrimSuffix(name, "e")+"ed", o.Generation))
+}
+
+// because gives each line of a reason, such as the faults of a file, its own.
+func because(what, reason string) error {
+	reason = printable(strings.TrimSpace(reason))
+	if strings.Contains(reason, "\n") {
+		return fmt.Errorf("%s:\n%s", what, reason)
+	}
+	return fmt.Errorf("%s: %s", what, reason)
 }
 
 var amount = regexp.MustCompile(`^[+-]?[0-9]{1,9}$`)

@@ -84,7 +84,8 @@ func troubles(st control.Status) string {
 		}
 	}
 	if r := st.LastReload; r != nil {
-		fmt.Fprintf(&b, "last %s: %s at %s %s", r.Kind, r.Result, r.At.Format(time.DateTime), r.Reason)
+		fmt.Fprintf(&b, "last %s: %s at %s %s", r.Kind, r.Result, r.At.Format(time.DateTime),
+			strings.ReplaceAll(strings.TrimRight(r.Reason, "\n"), "\n", "\n  "))
 		return strings.TrimRight(b.String(), " ") + "\n"
 	}
 	return b.String()

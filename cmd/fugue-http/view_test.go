@@ -46,6 +46,15 @@ func TestViewOfAnEmptyMaster(t *testing.T) {
 	}
 }
 
+// A reason of several lines, the faults of a file, stays apart from what follows.
+func TestViewOfAReloadWithManyFaults(t *testing.T) {
+	t.Parallel()
+	const want = "last reload: failed at 2026-11-22 12:00:00 u.toml:1: one\n  u.toml:2: two\n"
+	if got := troubles(control.Status{LastReload: &control.Reload{At: now, Kind: "reload", Result: "failed", Reason: "u.toml:1: one\nu.toml:2: two\n"}}); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestAges(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
