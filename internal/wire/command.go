@@ -17,6 +17,10 @@ const (
 // Command is one line of the command socket.
 type Command struct {
 	Type CommandType `json:"type"`
+
+	// Last in a drain says that nobody else will serve the queues of the
+	// listeners: the worker serves them first.
+	Last bool `json:"last,omitempty"`
 }
 
 // ParseCommand reads one line, without its newline.

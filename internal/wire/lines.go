@@ -11,6 +11,15 @@ type Lines struct {
 	TooLong  uint64 // lines dropped for their length
 }
 
+// Rest is what was read of a line that is not complete, and whether it is being
+// skipped; ResumeLines goes on with it.
+func (l *Lines) Rest() (partial []byte, skipping bool) { return l.partial, l.skipping }
+
+// ResumeLines goes on where Rest says that another Lines has stopped.
+func ResumeLines(partial []byte, skipping bool) Lines {
+	return Lines{partial: bytes.Clone(partial), skipping: skipping}
+}
+
 // Feed takes the next piece of the stream and calls line for each line that is
 // complete. The slice is valid during the call only.
 func (l *Lines) Feed(piece []byte, line func([]byte)) {

@@ -64,6 +64,30 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestCommandsSurviveTheirLine(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]Command{
+		`{"type":"drain"}`:             {Type: CommandDrain},
+		`{"type":"drain","last":true}`: {Type: CommandDrain, Last: true},
+		`{"type":"stop"}`:              {Type: CommandStop},
+		`{"type":"reopen"}`:            {Type: CommandReopen},
+	} {
+		line := string(c.Append(nil))
+		if line != want+"\n" {
+			t.Errorf("%+v is %q, want %q", c, line, want)
+		}
+		if got, err := ParseCommand([]byte(want)); err != nil || got != c {
+			t.Errorf("%q reads as %+v, %v", want, got, err)
+		}
+	}
+	if c, err := ParseCommand([]byte(`{"type":"drain","new":1}`)); err != nil || c.Type != CommandDrain {
+		t.Errorf("a command with an unknown field reads as %+v, %v", c, err)
+	}
+	if _, err := ParseCommand([]byte("drain")); err == nil {
+		t.Error("text is a command")
+	}
+}
+
 func TestLines(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", MaxLine+1)
