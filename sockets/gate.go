@@ -1,7 +1,9 @@
 package sockets
 
 import (
+	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,6 +33,9 @@ type Gate struct {
 	// while it passes from the one to the other.
 	held atomic.Int64
 	open atomic.Int64 // connections of Counting that are open
+
+	accepting atomic.Int64 // calls of the listener's Accept that are under way
+	taken     atomic.Int64 // connections that it has returned
 
 	queueTime time.Duration // the constant, but for tests
 
@@ -70,7 +75,7 @@ func (g *Gate) Accept() (net.Conn, error) {
 func (g *Gate) accept() (net.Conn, error) {
 	g.held.Add(1) // before the look at shut, or a connection could come after quiet
 	if !isClosed(g.shut) {
-		c, err := g.ln.Accept()
+		c, err := g.take()
 		if err == nil {
 			return c, nil
 		}
@@ -81,6 +86,16 @@ func (g *Gate) accept() (net.Conn, error) {
 	}
 	g.release()
 	return nil, g.park()
+}
+
+func (g *Gate) take() (net.Conn, error) {
+	g.accepting.Add(1)
+	defer g.accepting.Add(-1) // after taken, see share
+	c, err := g.ln.Accept()
+	if err == nil {
+		g.taken.Add(1)
+	}
+	return c, err
 }
 
 func (g *Gate) park() error {
@@ -95,42 +110,79 @@ func (g *Gate) release() {
 	}
 }
 
-// queueTime bounds how long a shutting gate lets in what the kernel has queued.
+// queueTime bounds how long a shutting gate lets in what the kernel has queued
+// while others serve the queue as well.
 const queueTime = 250 * time.Millisecond
 
-// Shut lets in what is queued at this moment (for 250 ms at most), then no more,
-// and closes this process's descriptor of the socket. When it returns nothing
-// more is accepted.
+// lookEvery is the time between two looks at the queue: no event tells that it
+// has been emptied.
+const lookEvery = time.Millisecond
+
+// Shut lets in what is queued at this moment, then no more, and closes this
+// process's descriptor of the socket. When it returns nothing more is accepted.
 //
 // The master and the other workers hold descriptors of their own, and the queue
-// is theirs as well. But on a full stop, or without a master, the last close
-// resets every connection in the queue, though its client believes it connected.
-func (g *Gate) Shut() {
-	for end := time.Now().Add(g.queueTime); hasQueue(g.ln) && !isClosed(g.shut); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+// is theirs as well: 250 ms are enough then. But on a full stop, or without a
+// master, the last close resets every connection in the queue, though its client
+// believes it connected. last, when closed, says so: Shut then takes as long as
+// the server does to accept them. The first of over that is closed ends that at once.
+func (g *Gate) Shut(last <-chan struct{}, over ...<-chan struct{}) {
+	end, share := time.Now().Add(g.queueTime), g.share()
+	for hasQueue(g.ln) && !isClosed(g.shut) && !slices.ContainsFunc(over, isClosed) {
+		if isClosed(last) && g.taken.Load() >= share || !isClosed(last) && time.Now().After(end) {
 			break
 		}
+		time.Sleep(lookEvery)
 	}
 	g.shutNow()
 }
 
+// share is what taken has become when this process alone has emptied the queue
+// as it is now. Clients that connect as fast as a slow server accepts would keep
+// a stopping one for ever; a queue is first in, first out, so the rest came later.
+// Where the length is not known there is no such limit.
+func (g *Gate) share() int64 {
+	length, known := queueLength(g.ln)
+	if !known {
+		return math.MaxInt64
+	}
+	// In this order: a connection that has left the queue already and is not
+	// counted as taken yet is one of a call that is under way.
+	underway := g.accepting.Load()
+	return g.taken.Load() + underway + int64(length)
+}
+
 // hasQueue tells whether the kernel has a connection for Accept.
-func hasQueue(ln net.Listener) bool {
-	sc, ok := ln.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	queued := false
-	_ = rc.Control(func(fd uintptr) { // an error: it is closed, it has no queue
+func hasQueue(ln net.Listener) (queued bool) {
+	ask(ln, func(fd int) {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, 0)
 		queued = err == nil && n > 0 && p[0].Revents&unix.POLLIN != 0
 	})
 	return queued
+}
+
+// queueLength returns how many connections the kernel has for Accept, if it can
+// be asked.
+func queueLength(ln net.Listener) (length int, known bool) {
+	ask(ln, func(fd int) {
+		n, _, err := queueOf(fd)
+		length, known = n, err == nil
+	})
+	return length, known
+}
+
+// ask calls f with the descriptor of ln, if it has one that is open.
+func ask(ln net.Listener, f func(fd int)) {
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = rc.Control(func(fd uintptr) { f(int(fd)) }) // an error: it is closed, it has no queue
 }
 
 func (g *Gate) shutNow() {

@@ -65,7 +65,7 @@ func TestGateParksAcceptUntilClosed(t *testing.T) {
 	for _, at := range [][2]string{{"tcp", "127.0.0.1:0"}, {"unix", unix}} {
 		g := gateOn(t, at[0], at[1])
 		got := acceptIn(g)
-		g.Shut()
+		g.Shut(nil)
 		within(t, "park", g.Parked())
 		select {
 		case a := <-got:
@@ -100,7 +100,7 @@ func TestGateKeepsAConnectionAcceptedAsItShuts(t *testing.T) {
 	g := NewGate(slow)
 	got := acceptIn(g.Counting())
 	within(t, "accept", slow.accepted)
-	g.Shut()
+	g.Shut(nil)
 	if isClosed(g.Quiet()) {
 		t.Error("quiet, though a connection is on its way")
 	}
@@ -149,7 +149,7 @@ func TestGateCountsConnectionsAndKeepsTheirMethods(t *testing.T) {
 			t.Errorf("%s: open %d, want 1", at[0], g.Open())
 		}
 		a.conn.Close()
-		g.Shut()
+		g.Shut(nil)
 		within(t, "quiet", g.Quiet())
 	}
 }
@@ -170,7 +170,7 @@ func TestGateLetsInWhatIsQueuedBeforeItShuts(t *testing.T) {
 	shut := make(chan struct{})
 	go func() {
 		defer close(shut)
-		g.Shut()
+		g.Shut(nil)
 	}()
 	within(t, "look at the queue", ln.looked) // from here on Shut waits for these
 	for range 2 {
@@ -179,6 +179,98 @@ func TestGateLetsInWhatIsQueuedBeforeItShuts(t *testing.T) {
 			t.Fatal(a.err)
 		}
 		a.conn.Close()
+	}
+	within(t, "shut", shut)
+}
+
+// A full stop: nobody else will serve the queue, and a server may need long for
+// each connection.
+func TestTheLastGateShutsWhenTheQueueIsEmpty(t *testing.T) {
+	t.Parallel()
+	for _, at := range [][2]string{{"tcp", "127.0.0.1:0"}, {"unix", filepath.Join(t.TempDir(), "s")}} {
+		g := gateOn(t, at[0], at[1])
+		g.queueTime = 0 // does not count
+		const queued = 16
+		for range queued {
+			dialGate(t, g)
+		}
+		shut := shutIn(g, closed)
+		for range queued {
+			if isClosed(shut) {
+				t.Fatalf("%s: shut before its queue was empty", at[0])
+			}
+			a := within(t, "queued connection", acceptIn(g))
+			if a.err != nil {
+				t.Fatal(a.err)
+			}
+			a.conn.Close()
+		}
+		within(t, "shut", shut)
+	}
+}
+
+// closed is a channel that is.
+var closed = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+func shutIn(g *Gate, last <-chan struct{}, over ...<-chan struct{}) <-chan struct{} {
+	shut := make(chan struct{})
+	go func() {
+		defer close(shut)
+		g.Shut(last, over...)
+	}()
+	return shut
+}
+
+func TestAGateDoesNotWaitForItsQueueForEver(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name       string
+		queueTime  time.Duration
+		last, over <-chan struct{}
+	}{
+		{"others serve the queue", time.Millisecond, nil, nil},
+		{"the drain is over", time.Hour, nil, closed},
+		{"the drain of the last is over", 0, closed, closed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			g := gateOn(t, "tcp", "127.0.0.1:0")
+			g.queueTime = tc.queueTime
+			dialGate(t, g)
+			within(t, "shut", shutIn(g, tc.last, nil, tc.over))
+		})
+	}
+}
+
+// Clients that connect faster than the server accepts do not keep it for ever.
+func TestTheLastGateLeavesLateComersOut(t *testing.T) {
+	t.Parallel()
+	if _, _, err := queueOf(-1); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("the length of the queue is not known here")
+	}
+	g := gateOn(t, "tcp", "127.0.0.1:0")
+	dialGate(t, g)
+	shut := shutIn(g, closed)
+	for end := time.Now().Add(gateLimit); !isClosed(shut); {
+		if time.Now().After(end) {
+			t.Fatal("not shut as long as clients come")
+		}
+		c, err := net.Dial("tcp", g.Addr().String()) // so the queue is never empty
+		if err != nil {
+			break // it has just been shut
+		}
+		defer c.Close()
+		select {
+		case a := <-acceptIn(g):
+			if a.err == nil {
+				a.conn.Close()
+			}
+		case <-shut:
+		}
 	}
 	within(t, "shut", shut)
 }
@@ -230,7 +322,7 @@ func TestGateKeepsAnHTTPServerServing(t *testing.T) {
 		}
 		io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
-		g.Shut() // the second request goes over the first one's connection
+		g.Shut(nil) // the second request goes over the first one's connection
 		within(t, "park", g.Parked())
 	}
 	srv.Close()

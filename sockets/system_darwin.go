@@ -39,6 +39,8 @@ func (l *Listener) Queue() (waiting, limit int) {
 	return 0, l.backlog
 }
 
+func queueOf(int) (waiting, limit int, err error) { return 0, 0, unix.ENOTSUP }
+
 // narrow does nothing: there is no way to tell bind the mode but the umask of
 // the whole process. Nobody can connect before listen, and dress comes first.
 func narrow(int) error { return nil }

@@ -31,21 +31,28 @@ func systemOptions(deferAccept bool) []tcpOption {
 
 // Queue returns how many connections wait to be accepted and how many may. For
 // a unix socket the first is not known (0), for an inherited one the second, too.
-//
-// Of a listening TCP socket, TCP_INFO has them as unacked and sacked
-// (tcp_get_info in the kernel's net/ipv4/tcp.c; ss(8) shows them as Recv-Q and
-// Send-Q).
 func (l *Listener) Queue() (waiting, limit int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.network != "tcp" {
 		return 0, l.backlog
 	}
-	info, err := unix.GetsockoptTCPInfo(l.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	waiting, limit, err := queueOf(l.fd)
 	if err != nil {
 		return 0, l.backlog
 	}
-	return int(info.Unacked), int(info.Sacked)
+	return waiting, limit
+}
+
+// queueOf asks the kernel. Of a listening TCP socket, TCP_INFO has the two as
+// unacked and sacked (tcp_get_info in the kernel's net/ipv4/tcp.c; ss(8) shows
+// them as Recv-Q and Send-Q); of others it is an error.
+func queueOf(fd int) (waiting, limit int, err error) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(info.Unacked), int(info.Sacked), nil
 }
 
 // narrow lets the file that bind is about to make be born with mode 0600: Linux

@@ -44,6 +44,9 @@ func (w *worker) carryOut(line []byte, mail *mailbag) {
 	}
 	switch c.Type {
 	case wire.CommandDrain:
+		if c.Last {
+			w.becomeLast()
+		}
 		w.drain()
 	case wire.CommandStop:
 		w.stop()

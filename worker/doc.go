@@ -17,7 +17,8 @@
 // are unset, and three goroutines start. Each owns one thing and ends with it:
 // beat the heartbeat pipe (until the master closes it), obey the command socket
 // (until its EOF), heed the signals (with the process). They change the worker
-// in three ways only: drain, stop, orphan; these close channels and never wait.
+// in four ways only: drain, becomeLast, stop, orphan; these close channels and
+// never wait.
 //
 // What never happens here: a write to the pipe that blocks; a descriptor of a
 // shared listener made blocking; the path of a Unix socket unlinked; SIGABRT

@@ -31,8 +31,8 @@ var errDrainLimit = errors.New("drain: limit reached, what was left is cut")
 // for that: it drops a request that has just been read, about one for each
 // worker that is replaced (golang/go#75591, #65802).
 //
-// The gate is shut by now; the server runs on, and each answer says
-// `Connection: close`. Connections at rest get linger to send one more request.
+// The gate is shut by now, or about to be: the last worker lets in all that is
+// queued first. The server runs on, and each answer says `Connection: close`. Connections at rest get linger to send one more request.
 // It returns nil when no connection is left that waits for something: requests
 // that were overdue have been answered, and nobody waits for their handlers. The
 // caller closes the server.
@@ -65,8 +65,9 @@ func (w *worker) drainHTTP(srv *http.Server, gates []*sockets.Gate) error {
 	}
 }
 
-// awaitParked waits until each server loop is back in Accept: then the table
-// knows each connection that was accepted.
+// awaitParked waits until each server loop is back in Accept behind its shut
+// gate: then the table knows each connection that was accepted. Of the last worker
+// that may take as long as it serves what was queued.
 func (w *worker) awaitParked(gates []*sockets.Gate) error {
 	for _, g := range gates {
 		select {

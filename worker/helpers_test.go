@@ -78,6 +78,37 @@ func idleHelper() int {
 	return report(srv.Shutdown(context.Background()))
 }
 
+// singleHelper serves one connection at a time, each of which means work.
+func singleHelper() int {
+	return report(Run(singleServer(func(c net.Conn) {
+		var b [1]byte
+		if _, err := io.ReadFull(c, b[:]); err != nil {
+			return
+		}
+		time.Sleep(singleWork)
+		c.Write(b[:])
+	})))
+}
+
+// singleWork times the connections of a test is far more than the 250 ms that a
+// gate gives a queue that others serve as well.
+const singleWork = 50 * time.Millisecond
+
+// singleServer accepts the next connection when it has finished the one before.
+type singleServer func(net.Conn)
+
+func (serve singleServer) Serve(ln net.Listener) error {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		c.SetDeadline(time.Now().Add(limit))
+		serve(c)
+		c.Close()
+	}
+}
+
 func report(err error) int {
 	if err != nil {
 		log.Print(err)

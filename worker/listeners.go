@@ -19,8 +19,10 @@ var errNoListeners = errors.New("the master handed over no listener (" + wire.En
 // When the worker drains, their Accept does not return any more: it waits until
 // the listener is closed. So a server goes on with the connections that it has;
 // the app learns of the drain from Draining, and closes listeners and server
-// when it is done. Closing never unlinks the path of a Unix socket. The
-// connections they accept are counted for the master.
+// when it is done. On a full stop Accept first returns all that is queued; what an
+// app leaves in the queue when it closes the last listener is reset. Closing never
+// unlinks the path of a Unix socket. The connections they accept are counted for
+// the master.
 func Listeners() ([]net.Listener, error) { return self().counting() }
 
 // Ready tells the master that the app accepts connections. Serve and Run do this

@@ -22,6 +22,7 @@ var helpers = map[string]func() int{
 	"lines":   linesHelper,
 	"hang":    hangHelper,
 	"idle":    idleHelper,
+	"single":  singleHelper,
 	"nothing": func() int { return 0 },
 }
 

@@ -95,7 +95,17 @@ func (l *link) cut() {
 
 func (l *link) command(t testing.TB, c wire.CommandType, fds ...int) {
 	t.Helper()
-	_, _, err := l.commands.WriteMsgUnix(wire.Command{Type: c}.Append(nil), unix.UnixRights(fds...), nil)
+	l.write(t, wire.Command{Type: c}, fds...)
+}
+
+func (l *link) drainLast(t testing.TB) {
+	t.Helper()
+	l.write(t, wire.Command{Type: wire.CommandDrain, Last: true})
+}
+
+func (l *link) write(t testing.TB, c wire.Command, fds ...int) {
+	t.Helper()
+	_, _, err := l.commands.WriteMsgUnix(c.Append(nil), unix.UnixRights(fds...), nil)
 	check(t, err)
 }
 

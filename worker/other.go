@@ -23,7 +23,8 @@ func (w *worker) runOther(srv Server, gates []*sockets.Gate, o options) error {
 	}
 }
 
-// drainOther waits until srv has finished. Its gates are shut by now.
+// drainOther waits until srv has finished. Its gates are shut by now, or when the
+// queue of the last worker is served.
 func (w *worker) drainOther(srv Server, gates []*sockets.Gate) error {
 	if err := w.awaitParked(gates); err != nil {
 		return err

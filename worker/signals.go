@@ -50,5 +50,8 @@ func (w *worker) signalAlone(os.Signal) {
 		w.stop()
 		return
 	}
+	if len(w.listeners) == 0 { // it opened its own; those of systemd stay open without it
+		w.becomeLast()
+	}
 	w.drain()
 }

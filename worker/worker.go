@@ -27,14 +27,16 @@ type worker struct {
 	taken taken            // listeners
 
 	// The state of a worker is which of these are closed. Each is closed once
-	// and stays closed; drain, orphan and stop are the only ones to do it.
+	// and stays closed; drain, becomeLast, orphan and stop are the only ones to
+	// do it.
 	draining chan struct{} // take no more connections, finish what runs
-	orphaned chan struct{} // the master is gone; draining is closed too
+	last     chan struct{} // nobody else will serve the queues of the listeners: they come first
+	orphaned chan struct{} // the master is gone; last and draining are closed too
 	expired  chan struct{} // the drain has taken too long
 	stopping chan struct{} // leave now; draining is closed too
 
-	drainOnce, orphanOnce, stopOnce, signalsOnce, readyOnce sync.Once
-	readyErr                                                error
+	drainOnce, lastOnce, orphanOnce, stopOnce, signalsOnce, readyOnce sync.Once
+	readyErr                                                          error
 
 	serving atomic.Bool // Serve or Run was called
 	left    atomic.Bool // Serve or Run has returned nil
@@ -70,6 +72,7 @@ func newWorker(in inheritance, exit func(int)) *worker {
 		exit:        exit,
 		conns:       newConns(),
 		draining:    make(chan struct{}),
+		last:        make(chan struct{}),
 		orphaned:    make(chan struct{}),
 		expired:     make(chan struct{}),
 		stopping:    make(chan struct{}),
@@ -119,7 +122,7 @@ func (w *worker) shutWhenDraining() {
 	for _, g := range w.taken.gates {
 		go func() {
 			<-w.draining
-			g.Shut()
+			g.Shut(w.last, w.expired, w.stopping)
 		}()
 	}
 }
@@ -133,10 +136,19 @@ func (w *worker) drain() {
 	})
 }
 
-// orphan drains because the master is gone: nobody else will end this process.
+// becomeLast has a drain, one under way too, serve what is queued first. It comes
+// before drain, or the gates might be shut by then.
+func (w *worker) becomeLast() {
+	w.lastOnce.Do(func() { close(w.last) })
+}
+
+// orphan drains because the master is gone: nobody else will end this process,
+// and nobody will start another on these listeners. The siblings are orphans, too;
+// that each thinks it is the last only means that they share the queue.
 func (w *worker) orphan() {
 	w.orphanOnce.Do(func() {
 		close(w.orphaned)
+		w.becomeLast()
 		w.drain()
 	})
 }
