@@ -226,6 +226,31 @@ func TestDrainLimitIsAnError(t *testing.T) {
 	}
 }
 
+// A WebSocket that never ends is no reason to stay.
+func TestHijackedConnectionIsBoundedByTheDrainLimit(t *testing.T) {
+	t.Parallel()
+	settings := testSettings
+	settings.DrainLimit = 20 * time.Millisecond
+	i := newInside(t, settings)
+	taken := make(chan net.Conn, 1)
+	ended := i.serve(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- c
+	})})
+	client, err := net.Dial("tcp", i.socket.addr)
+	check(t, err)
+	defer client.Close()
+	fmt.Fprintf(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	defer within(t, "hijack", taken).Close()
+	i.drain()
+	if err := within(t, "Serve", ended); !errors.Is(err, errDrainLimit) {
+		t.Errorf("Serve = %v, want %v", err, errDrainLimit)
+	}
+}
+
 func TestHTTP2ClientsAreToldToGo(t *testing.T) {
 	t.Parallel()
 	for _, idle := range []bool{true, false} {
