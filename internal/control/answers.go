@@ -144,45 +144,6 @@ func (s *Server) stopAndHold(w http.ResponseWriter, r request) {
 	hold(w, answer)
 }
 
-func (s *Server) reload(r request) (any, error)  { return s.change(r, AskReload) }
-func (s *Server) upgrade(r request) (any, error) { return s.change(r, AskUpgrade) }
-
-// change only says that the loop has begun.
-func (s *Server) change(r request, kind Kind) (any, error) {
-	if err := readNothing(r.body); err != nil {
-		return nil, err
-	}
-	a, reply := NewAsk(kind)
-	_, err := s.ask(a, reply, s.limit)
-	return done{true}, err
-}
-
-func (s *Server) waitForReload(w http.ResponseWriter, r request)  { s.changeAndTell(w, r, AskReload) }
-func (s *Server) waitForUpgrade(w http.ResponseWriter, r request) { s.changeAndTell(w, r, AskUpgrade) }
-
-// changeAndTell hands the client itself to the loop, which answers it when the
-// outcome is known. If the loop does not take it on, it is told so from here.
-func (s *Server) changeAndTell(w http.ResponseWriter, r request, kind Kind) {
-	if err := readNothing(r.body); err != nil {
-		reply(w, nil, err)
-		return
-	}
-	s.handing.enter()
-	defer s.handing.leave()
-	s.door.inside.enter() // the connection leaves before its request is done with
-	defer s.door.inside.leave()
-	client, err := takeOver(w, r.conn)
-	if err != nil {
-		reply(w, nil, err)
-		return
-	}
-	a, answer := NewAsk(kind)
-	a.Waiter = client
-	if _, err := s.ask(a, answer, s.limit); err != nil {
-		client.refuse(err)
-	}
-}
-
 func (s *Server) reopenLogs(r request) (any, error) {
 	if err := readNothing(r.body); err != nil {
 		return nil, err

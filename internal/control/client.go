@@ -58,47 +58,6 @@ func (c *Client) scale(body map[string]int) (int, error) {
 // ReopenLogs has all log files opened anew.
 func (c *Client) ReopenLogs() error { return c.call(http.MethodPost, "/reopen-logs", nil, &done{}) }
 
-// Reload has the settings read again and the workers replaced. Without wait it
-// returns as soon as the master has begun, with an Outcome that tells nothing;
-// else when it is over, however long that takes, or ctx is.
-func (c *Client) Reload(ctx context.Context, wait bool) (Outcome, error) {
-	return c.change(ctx, "reload", wait)
-}
-
-// Upgrade does the same, and replaces the master's own program, too.
-func (c *Client) Upgrade(ctx context.Context, wait bool) (Outcome, error) {
-	return c.change(ctx, "upgrade", wait)
-}
-
-func (c *Client) change(ctx context.Context, kind string, wait bool) (Outcome, error) {
-	conn, err := c.connect()
-	if err != nil {
-		return Outcome{}, err
-	}
-	defer conn.Close()
-	path := "/" + kind
-	if wait {
-		path += "?wait=1"
-		_ = conn.SetDeadline(time.Time{})
-	}
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
-	var now achieved
-	err = c.answered(conn, http.MethodPost, path, nil, &now)
-	var f failure
-	refused := errors.As(err, &f)
-	switch {
-	case err == nil:
-		return Outcome{Kind: kind, OK: now.OK && wait, Generation: now.Generation}, nil
-	case wait && refused && f.code == http.StatusInternalServerError:
-		return Outcome{Kind: kind, Reason: f.text}, nil
-	case ctx.Err() != nil && !refused:
-		err = fmt.Errorf("%s: the %s is not over: %w", c.path, kind, ctx.Err())
-	case wait && errors.Is(err, errNoAnswer):
-		err = fmt.Errorf("%s: the master ended before it answered (its log may tell why)", c.path)
-	}
-	return Outcome{}, err
-}
-
 // ErrStillRunning says that a stop was begun and is not over.
 var ErrStillRunning = errors.New("the master is still running")
 

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A route is one line of the API.
@@ -164,19 +162,4 @@ func hold(w http.ResponseWriter, answer any) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Time{})
 	_, _ = io.Copy(io.Discard, rest)
-}
-
-// takeOver makes a Waiter of the client and frees its place at the door.
-func takeOver(w http.ResponseWriter, c *conn) (*Waiter, error) {
-	client, err := newWaiter(c.UnixConn)
-	if err != nil {
-		return nil, err
-	}
-	hijacked, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		_ = unix.Close(client.FD())
-		return nil, err
-	}
-	_ = hijacked.Close()
-	return client, nil
 }
