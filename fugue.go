@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/daemon"
+	"github.com/fugue-http/fugue/internal/handover"
 	"github.com/fugue-http/fugue/internal/logpipe"
 	"github.com/fugue-http/fugue/internal/stage"
 	"github.com/fugue-http/fugue/internal/version"
@@ -77,24 +79,15 @@ func Start(srv Server, opts Options) error {
 
 // lead is the master's life.
 func lead(opts Options) error {
-	cfg, err := opts.config()
+	dir, err := handover.Dir()
 	if err != nil {
 		return err
 	}
-	if cfg.Daemonize && role.daemon == nil {
-		if err := daemon.Launch(); err != nil {
-			return err
-		}
-		os.Exit(0) // what follows Start in main is for the daemon to do, when it has stopped
+	load := func() (*config.Config, master.App, error) {
+		cfg, err := opts.configFrom(dir)
+		return cfg, self(), err
 	}
-	if err := role.daemon.Settle(); err != nil {
-		return err
-	}
-	path := cfg.Control()
-	control.Store(&path)
-	return master.Run(master.Options{
-		Config: cfg, Version: version.String(),
-		App:     master.App{Argv: os.Args, Self: true},
+	o := master.Options{Version: version.String(), App: self(), Load: load,
 		Workers: func(now []int) { pids.Store(&now) },
 		Started: func() {
 			role.daemon.Ok()
@@ -102,7 +95,43 @@ func lead(opts Options) error {
 				opts.Started()
 			}
 		},
-	})
+	}
+	if handover.Trial() {
+		master.Trial(o)
+	}
+	cfg, _, err := load()
+	if err != nil {
+		handover.Back(err)
+		return err
+	}
+	if handover.Pending() == nil {
+		o.Config = cfg
+		err = settle(cfg)
+	}
+	if err != nil {
+		return err
+	}
+	path := cfg.Control()
+	control.Store(&path)
+	return master.Run(o)
+}
+
+// self is this program as the app of its workers: a reload looks for a newer one
+// under its name.
+func self() master.App {
+	path, _ := os.Executable()
+	return master.App{Argv: os.Args, Self: true, Path: path}
+}
+
+// settle becomes a daemon, if that is wanted.
+func settle(cfg *config.Config) error {
+	if cfg.Daemonize && role.daemon == nil {
+		if err := daemon.Launch(); err != nil {
+			return err
+		}
+		os.Exit(0) // what follows Start in main is for the daemon to do, when it has stopped
+	}
+	return role.daemon.Settle()
 }
 
 // Stop asks for a graceful stop: in the master of everything, in a worker of

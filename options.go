@@ -1,7 +1,6 @@
 package fugue
 
 import (
-	"os"
 	"time"
 
 	"github.com/fugue-http/fugue/internal/config"
@@ -94,13 +93,10 @@ type HTTP struct {
 	MaxHeaderBytes                               int
 }
 
-// config is o as the Config that a file with these keys would give.
-func (o Options) config() (*config.Config, error) {
+// configFrom is o as the Config that a file with these keys would give. Relative
+// paths start from dir.
+func (o Options) configFrom(dir string) (*config.Config, error) {
 	c := config.Default() // its app, the demo, is not run: the program itself is
-	dir, err := os.Getwd()
-	if err != nil {
-		return nil, err
-	}
 	if err := o.copyInto(c); err != nil {
 		return nil, err
 	}

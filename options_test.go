@@ -1,6 +1,7 @@
 package fugue
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -163,7 +164,7 @@ func collect(values map[string]any, v reflect.Value, prefix string) {
 func TestOffSwitchesALimitOff(t *testing.T) {
 	o := Options{Timeout: Off, HeartbeatTimeout: Off, ShutdownDelay: Off, Recycle: Recycle{MaxAge: Off}, HTTP: HTTP{ReadHeaderTimeout: Off, ReadTimeout: Off, WriteTimeout: Off, IdleTimeout: Off, Linger: Off},
 		Watch: Watch{Status: NoAnswer, Routes: []Route{{Path: "/", Timeout: Off}}}}
-	c, err := o.config()
+	c, err := o.configFrom(here(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestOffSwitchesALimitOff(t *testing.T) {
 
 // No options are the defaults of the file.
 func TestNoOptionsAreTheDefaults(t *testing.T) {
-	got, err := Options{}.config()
+	got, err := Options{}.configFrom(here(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,4 +186,13 @@ func TestNoOptionsAreTheDefaults(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nis not\n%+v", got, want)
 	}
+}
+
+func here(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }

@@ -22,6 +22,10 @@ func (m *master) answer(a control.Ask) {
 	case control.AskStop:
 		m.log.Info("stop asked for on the control socket", "quick", a.Quick)
 		m.step(pool.Event{Kind: pool.StopAsked, Quick: a.Quick || m.pool.Stopping()})
+	case control.AskReload:
+		refused = m.request(reload, a.Waiter)
+	case control.AskUpgrade:
+		refused = m.request(upgrade, a.Waiter)
 	case control.AskReopenLogs:
 		if err := m.tryReopen(); err != nil {
 			refused = err.Error()
@@ -56,6 +60,7 @@ func (m *master) status() control.Status {
 		WorkersWanted: p.Wanted, Listeners: []control.Listener{}, Workers: []control.Worker{},
 		Counters: control.Counters{Spawned: p.Spawned, Exits: p.Exits, PipeJunk: m.pipeJunk,
 			LogsLost: m.output.writer.lost.Load(), SpawnFail: m.spawnFail}}
+	s.LastReload = m.lastReload
 	for _, l := range m.listeners {
 		s.Listeners = append(s.Listeners, control.Listener{Address: l.Address(), Name: l.Name()})
 	}
@@ -73,6 +78,8 @@ func (m *master) state(p pool.Status) string {
 		return "stopping"
 	case !m.started:
 		return "starting"
+	case m.change != nil:
+		return "reloading"
 	}
 	return "running"
 }

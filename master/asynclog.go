@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
-
-	"github.com/fugue-http/fugue/internal/config"
 )
 
 const (
@@ -66,12 +64,12 @@ func (w *lineWriter) close() {
 	}
 }
 
-func newLogger(cfg *config.Config, to io.Writer) *slog.Logger {
+func newLogger(set logSettings, to io.Writer) *slog.Logger {
 	opt := &slog.HandlerOptions{Level: slog.LevelInfo}
-	if cfg.Verbose {
+	if set.Verbose {
 		opt.Level = slog.LevelDebug
 	}
-	if cfg.LogFormat == "json" {
+	if set.Format == "json" {
 		return slog.New(slog.NewJSONHandler(to, opt))
 	}
 	return slog.New(slog.NewTextHandler(to, opt))

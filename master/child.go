@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,18 +18,36 @@ import (
 // reaped and is still hearing out: its last words may wait in the pipe.
 type child struct {
 	pid, slot int
-	pipe      *os.File // read end of its heartbeat pipe, owned by its reader
-	command   int      // our end of its command socket, non-blocking; -1 when closed
-	commands  bool     // it reads the command socket
-	junk      bool     // it wrote nonsense once, which was logged
-	failed    string   // what its first stage said
+	gen       int
+	signal    unix.Signal // asks it to leave if it does not take commands
+	born      uint64      // its start time, which tells it from a later process of the same pid
+	pipe      *os.File    // read end of its heartbeat pipe, owned by its reader
+	pipeFD    int         // its number, as long as the reader runs
+	reader    *pipeReader
+	command   int    // our end of its command socket, non-blocking; -1 when closed
+	commands  bool   // it reads the command socket
+	junk      bool   // it wrote nonsense once, which was logged
+	failed    string // what its first stage said
 	pipeOver  bool
+	resting   bool        // its reader has ended for the sake of an exec
 	exit      *pool.Event // set once reaped
 }
 
 // farewell bounds how long a dead worker's pipe is read. Normally it ends at
 // once; a process that left the worker's group may hold it open for ever.
 const farewell = 100 * time.Millisecond
+
+func newChild(pid, slot int, gen *generation, e *ends) *child {
+	c := &child{pid: pid, slot: slot, gen: gen.Number, signal: unix.Signal(gen.Signal), born: startTime(pid), command: e.commandOurs}
+	c.listen(e.pipeRead, wire.Lines{})
+	return c
+}
+
+// listen prepares a reader for the pipe; lines is what was read of it before.
+func (c *child) listen(fd int, lines wire.Lines) {
+	c.pipeFD, c.pipe = fd, os.NewFile(uintptr(fd), "heartbeat pipe")
+	c.reader = &pipeReader{slot: c.slot, pid: c.pid, pipe: c.pipe, lines: lines}
+}
 
 func (c *child) closeCommand() {
 	if c.command >= 0 {
@@ -39,7 +58,7 @@ func (c *child) closeCommand() {
 
 // tell sends one command, with descriptors. It does not block: a worker that
 // does not read its socket is reached by signals.
-func (c *child) tell(t wire.CommandType, fds ...int) error {
+func (c *child) tell(what wire.Command, fds ...int) error {
 	if c.command < 0 {
 		return errors.New("no command socket")
 	}
@@ -47,7 +66,7 @@ func (c *child) tell(t wire.CommandType, fds ...int) error {
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
-	line := wire.Command{Type: t}.Append(nil)
+	line := what.Append(nil)
 	return unix.Sendmsg(c.command, line, rights, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
@@ -69,24 +88,37 @@ type pipeReader struct {
 	said      int // lines and bytes since
 	bytes     int
 	since     time.Time
+	resting   atomic.Bool // set by the loop, before it wakes the reader by a deadline
 }
 
-// readPipe forwards what the worker says, until its end of the pipe is closed
-// everywhere or the deadline that is set at its exit has passed. It owns the
-// file and closes it.
-func readPipe(r *os.File, slot, pid int, events chan<- event) {
-	defer r.Close()
-	p := &pipeReader{slot: slot, pid: pid, pipe: r, events: events, since: time.Now()}
+// run forwards what the worker says, until its end of the pipe is closed
+// everywhere or the deadline that is set at its exit has passed; it then closes
+// the file, which it owns. It also ends, and leaves the file open, when the loop
+// wants it to rest.
+func (p *pipeReader) run(events chan<- event) {
+	p.events, p.since = events, time.Now()
 	buf := make([]byte, 4<<10) // a few hundred lines at most between two pauses
 	for {
-		n, err := r.Read(buf)
+		n, err := p.pipe.Read(buf)
 		p.take(buf[:n])
-		if err != nil {
+		switch {
+		case err != nil && p.resting.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+			p.tell(isResting, "")
+			return
+		case err != nil:
+			_ = p.pipe.Close()
 			p.end(err)
 			return
 		}
 		p.pause()
 	}
+}
+
+// rest has the reader end and leave what it has of an unfinished line in lines.
+// The loop hears isResting then, or pipeOver if that came first.
+func (p *pipeReader) rest() {
+	p.resting.Store(true)
+	_ = p.pipe.SetReadDeadline(time.Now())
 }
 
 func (p *pipeReader) take(piece []byte) {

@@ -30,7 +30,7 @@ func TestReadPipeUnderstandsAndEnds(t *testing.T) {
 	t.Parallel()
 	r, w := heartbeat(t)
 	events := make(chan event)
-	go readPipe(r, 2, 4711, events)
+	go (&pipeReader{slot: 2, pid: 4711, pipe: r}).run(events)
 	go func() {
 		w.WriteString(`{"type":"hello"}` + "\n" + `{"type":"ready","commands":true}` + "\n{bad\n" +
 			`{"type":"beat","in_flight":3,"requests":9}` + "\n" + `{"type":"weather"}` + "\n" + `{"type":"reopen"}` + "\n" + `{"type":"failed","reason":"no"}` + "\n")
@@ -60,7 +60,7 @@ func TestReadPipeThrottlesAFlood(t *testing.T) {
 	t.Parallel()
 	r, w := heartbeat(t)
 	events := make(chan event)
-	go readPipe(r, 1, 1, events)
+	go (&pipeReader{slot: 1, pid: 1, pipe: r}).run(events)
 	stop := make(chan struct{})
 	go func() {
 		line := wire.Message{Type: wire.Beat}.Append(nil)
@@ -94,7 +94,7 @@ func TestReadPipeGivesUpAtItsDeadline(t *testing.T) {
 	defer w.Close() // a grandchild that lives on would hold it
 	events := make(chan event, 1)
 	r.SetReadDeadline(time.Now())
-	readPipe(r, 1, 1, events)
+	(&pipeReader{slot: 1, pid: 1, pipe: r}).run(events)
 	if e := <-events; e.said != pipeOver {
 		t.Errorf("got %+v", e)
 	}
@@ -140,20 +140,20 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestAPidGivenAnew(t *testing.T) {
 	t.Parallel()
 	m := &master{children: map[int]*child{}, events: make(chan event, 8), pool: pool.New(pool.Limits{Workers: 1, Surge: 1}),
-		timer: time.NewTimer(time.Hour), output: &output{}, log: slog.New(slog.DiscardHandler)}
+		timer: time.NewTimer(time.Hour), output: &output{}, gen: &generation{Number: 1}, log: slog.New(slog.DiscardHandler)}
 	m.pool.Step(0, pool.Event{Kind: pool.Ticked})
 	oldEnds, err := newEnds()
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := m.adopt(4711, 1, oldEnds)
-	m.pool.Step(0, pool.Event{Kind: pool.Spawned, Slot: 1, PID: 4711})
+	old := m.adopt(newChild(4711, 1, &generation{Number: 1}, oldEnds))
+	m.pool.Step(0, pool.Event{Kind: pool.Spawned, Slot: 1, Gen: 1, PID: 4711})
 	old.exit = &pool.Event{Kind: pool.Exited, PID: 4711}
 	newEnds, err := newEnds()
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh := m.adopt(4711, 1, newEnds)
+	fresh := m.adopt(newChild(4711, 1, &generation{Number: 1}, newEnds))
 	if got := m.pool.Status(); len(got.Workers) != 0 || got.Exits["boot"] != 1 {
 		t.Errorf("the pool has not heard of the end: %+v", got)
 	}

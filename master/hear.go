@@ -21,6 +21,8 @@ func (m *master) hear(e event) {
 	case pipeOver:
 		c.pipeOver = true
 		m.heardOut(c)
+	case isResting:
+		m.rested(c)
 	case wasJunk:
 		m.junk(c, e.Why)
 	case isFailed:
@@ -30,6 +32,18 @@ func (m *master) hear(e event) {
 	default:
 		m.hearWorker(c, e)
 	}
+}
+
+// rested notes that nobody reads c's pipe. If c is dead there is nothing more to
+// read.
+func (m *master) rested(c *child) {
+	if c.exit == nil {
+		c.resting = true
+		return
+	}
+	_ = c.pipe.Close()
+	c.pipeOver = true
+	m.heardOut(c)
 }
 
 func (m *master) hearWorker(c *child, e event) {

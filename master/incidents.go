@@ -50,7 +50,7 @@ func (m *master) noteOverdue(c *child, id string, msg *wire.Message) {
 	m.incidents.add(in)
 	args := []any{"worker", in.Worker, "pid", in.PID, "id", in.ID, "method", in.Method, "path", in.Path,
 		"remote", in.Remote, "age", time.Duration(in.AgeMS) * time.Millisecond, "status", in.Status}
-	if m.cfg.LogFormat == "json" {
+	if m.gen.House.Logs.Format == "json" {
 		m.log.Warn("request overdue", append(args, "stack", in.Stack)...)
 		return
 	}

@@ -71,7 +71,7 @@ func (l *logger) spawn(o *output) error {
 	}
 	order := stage.Order{Master: os.Getpid(), Dir: "/", User: l.user, Locked: l.user != nil, Self: true, Argv: []string{"fugue-http", "log"}}
 	env := order.Environ(append(inheritedEnv(), logpipe.Env+"="+kind))
-	pid, err := forkExec([]string{"fugue-http", "log"}, env, []int{l.read, l.destination(o), o.stderr, theirs})
+	pid, err := forkExec([]string{"fugue-http", "log"}, env, []int{l.read, l.destination(o), o.first[1], theirs})
 	if err != nil {
 		_ = unix.Close(ours)
 		return fatal("log process", err)
@@ -115,7 +115,7 @@ func (l *logger) handOver(o *output) {
 		return // the next one starts with the new file
 	}
 	c := child{command: l.command}
-	if err := c.tell(wire.CommandReopen, o.file); err != nil {
+	if err := c.tell(wire.Command{Type: wire.CommandReopen}, o.file); err != nil {
 		o.log.Warn("log process does not take the new file", "err", err)
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
-	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/control"
+	"github.com/fugue-http/fugue/internal/handover"
 	"github.com/fugue-http/fugue/internal/pidfile"
-	"github.com/fugue-http/fugue/internal/stage"
+	"github.com/fugue-http/fugue/internal/sdnotify"
 	"github.com/fugue-http/fugue/internal/wire"
 	"github.com/fugue-http/fugue/master/pool"
 	"github.com/fugue-http/fugue/sockets"
@@ -19,24 +20,39 @@ import (
 // master is the state of the loop; only the goroutine of Run touches it.
 type master struct {
 	opt   Options
-	cfg   *config.Config
 	log   *slog.Logger
 	start time.Time // what pool's clock counts from
 	timer *time.Timer
 
 	pool      *pool.Pool
 	children  map[int]*child // by pid, until reaped and heard out
-	user      *stage.User    // whom workers become, nil for the master's own user
-	env       []string       // what workers inherit
-	listeners []*sockets.Listener
+	gen       *generation    // in force
+	listeners []*listener    // of all generations that there are
+	queues    atomic.Pointer[map[string]*sockets.Listener]
 	toSpawn   []pool.Effect // processes that are to be started
-	output    *output
-	signals   *signals
-	events    chan event
-	asks      chan control.Ask
-	control   *control.Server
-	pidFile   *pidfile.File
-	incidents incidents
+
+	change     *change // the reload or upgrade that is under way
+	queued     *change // what was asked for meanwhile
+	turn       bool    // the queued one may begin
+	changes    uint64
+	reports    chan prepared
+	lastReload *control.Reload
+	sentAway   int // workers that WINCH has sent away
+	binary     string
+	imageFD    int    // of the running binary; 0 until it is asked for
+	launched   string // the folder that the program was started in
+	supervisor *sdnotify.Sender
+	summed     string // what it was told last
+	chores     chores
+
+	output        *output
+	signals       *signals
+	events        chan event
+	asks          chan control.Ask
+	control       *control.Server
+	controlSocket *sockets.Listener
+	pidFile       *pidfile.File
+	incidents     incidents
 
 	started   bool
 	spawns    uint64 // what tellWorkers last told of
@@ -68,15 +84,22 @@ const (
 	askReopen             // PID wants its log files opened anew
 	forNobody             // PID said what this version does not know
 	isFailed              // PID's first stage says Why it could not start the app
+	isResting             // nothing more comes through PID's pipe until it is read again
 )
 
 // Run is the life of a master: it returns nil after a stop that was asked for,
 // otherwise the reason in one line. It changes the process (signals, descriptors
 // 1 and 2 if there is a log file) and is called once.
 func Run(opt Options) error {
-	m := &master{opt: opt, cfg: opt.Config, start: time.Now(), children: map[int]*child{},
-		events: make(chan event, 64), asks: make(chan control.Ask), signals: catchSignals()}
+	handover.SetVersion(opt.Version)
+	m := &master{opt: opt, start: time.Now(), children: map[int]*child{}, events: make(chan event, 64),
+		asks: make(chan control.Ask), reports: make(chan prepared), signals: catchSignals(),
+		supervisor: sdnotify.New(os.Getenv, os.Getpid()), binary: binaryPath()}
 	closeOnExec()
+	if note := handover.Pending(); note != nil {
+		return m.runOn(note)
+	}
+	m.launched, _ = os.Getwd() // paths on the command line are relative to it
 	if err := m.open(); err != nil {
 		m.release()
 		return err
@@ -87,7 +110,9 @@ func Run(opt Options) error {
 
 // loop waits for what happens next and takes it, until the pool says Exit.
 func (m *master) loop() {
-	m.timer = time.NewTimer(0)
+	if m.timer == nil {
+		m.timer = time.NewTimer(0)
+	}
 	defer m.timer.Stop()
 	for !m.over {
 		select {
@@ -101,11 +126,17 @@ func (m *master) loop() {
 			m.hear(e)
 		case a := <-m.asks:
 			m.answer(a)
+		case p := <-m.reports:
+			m.report(p)
 		case <-m.spawnTurn():
 			m.spawnNext()
 		case <-m.timer.C:
 			m.output.tick()
+			m.doChores(time.Now())
 			m.step(pool.Event{Kind: pool.Ticked})
+		}
+		if m.turn {
+			m.takeTurn()
 		}
 	}
 }
@@ -121,18 +152,29 @@ func (m *master) step(ev pool.Event) {
 	m.arm()
 	m.announce()
 	m.tellWorkers()
+	m.tellSummary()
 	if m.pool.Stopping() {
+		m.stopping()
+	}
+}
+
+// stopping does what a stop begins with, once each.
+func (m *master) stopping() {
+	if !m.over && m.summed != "stopping" {
+		m.summed = "stopping"
+		m.supervisor.Stopping("stopping")
+	}
+	m.giveUpChanges()
+	if m.pool.Leaving() {
 		m.closeListeners()
 	}
 }
 
-// closeListeners turns clients away as soon as a stop begins: they shall go
+// closeListeners turns clients away as soon as the workers leave: they shall go
 // elsewhere rather than wait in a queue. Those who wait already are served by the
 // workers, whose copies close when that queue is empty.
 func (m *master) closeListeners() {
-	for _, l := range m.listeners {
-		m.warn("close "+l.Address(), l.Close())
-	}
+	m.warn("close a listener", closeAll(m.listeners))
 	m.listeners = nil
 }
 
@@ -143,6 +185,9 @@ func (m *master) now() time.Duration { return time.Since(m.start) }
 func (m *master) arm() {
 	at, any := m.pool.Deadline()
 	if due, wanted := m.output.due(); wanted && (!any || m.start.Add(at).After(due)) {
+		at, any = due.Sub(m.start), true
+	}
+	if due := m.planChores(time.Now()); !due.IsZero() && (!any || m.start.Add(at).After(due)) {
 		at, any = due.Sub(m.start), true
 	}
 	if !any {
@@ -159,6 +204,9 @@ func (m *master) announce() {
 	}
 	m.started = true
 	m.log.Info("ready", "workers", m.pool.Ready())
+	m.summed = m.summary()
+	m.supervisor.Ready(m.summed)
+	m.beginQueued()
 	if m.opt.Started != nil {
 		go m.opt.Started() // ends by itself; the loop does not wait for it
 	}

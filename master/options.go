@@ -13,6 +13,14 @@ type Options struct {
 	// App is what the workers run.
 	App App
 
+	// Load reads the settings anew, for a reload. It is called in a goroutine of its
+	// own. Without it there are no reloads.
+	Load func() (*config.Config, App, error)
+
+	// Preflight are the arguments, the program's name first, with which a new binary
+	// has to exit with 0 before it is considered for an upgrade; nil for none.
+	Preflight []string
+
 	// Started, if not nil, is called once, in a goroutine of its own, when the
 	// first generation is ready.
 	Started func()
@@ -25,9 +33,14 @@ type Options struct {
 // App is the program of the workers.
 type App struct {
 	// Argv is the program and its arguments.
-	Argv []string
+	Argv []string `json:"argv"`
 
 	// Self says that the program is the running binary itself (the built-in
 	// apps, and programs that use package fugue); Argv[0] is only its name then.
-	Self bool
+	Self bool `json:"self,omitempty"`
+
+	// Path is the file of the program, to be kept open as long as workers may have to
+	// be started from it; "" if that is not known. With Self it is where a reload
+	// finds a newer one; "" if that is for upgrades alone.
+	Path string `json:"path,omitempty"`
 }

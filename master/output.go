@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/control"
 )
 
@@ -18,53 +17,69 @@ import (
 // apps cannot be handed a new descriptor later; theirs go through a pipe to the
 // log process. Owned by the loop.
 type output struct {
-	cfg    *config.Config
+	set    logSettings
 	log    *slog.Logger
 	writer *lineWriter
 
-	stdout, stderr int   // copies of what the master was started with
-	file           int   // log_file, -1 without one
-	start          int64 // size of log_file at the start: what is behind it is ours
-	fifo           bool  // log_file is a FIFO: workers never write into it themselves
-	piped          bool  // new workers write into the log process's pipe
+	first          [2]int // copies of what the master was started with as 1 and 2
+	stdout, stderr int    // those of them that workers get without a log_file
+	file           int    // log_file, -1 without one
+	start          int64  // size of log_file at the start: what is behind it is ours
+	fifo           bool   // log_file is a FIFO: workers never write into it themselves
+	piped          bool   // new workers write into the log process's pipe
 	logger         *logger
+}
+
+// logSettings say where lines go.
+type logSettings struct {
+	Workers string `json:"workers,omitempty"` // log_file
+	Master  string `json:"master,omitempty"`  // master_log_file
+	Format  string `json:"format"`
+	Verbose bool   `json:"verbose,omitempty"`
+	Hidden  bool   `json:"hidden,omitempty"`  // nobody sees what the master was started with
+	Foreign bool   `json:"foreign,omitempty"` // the app cannot be handed descriptors
 }
 
 // openOutput opens the log files. From here on the process's descriptors 1 and 2
 // are the master's log, for the Go runtime's own last words as well.
-func openOutput(cfg *config.Config, app App) (_ *output, err error) {
-	o := &output{cfg: cfg, file: -1, stdout: -1, stderr: -1}
-	if o.stdout, err = unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3); err != nil {
+func openOutput(set logSettings) (_ *output, err error) {
+	o := &output{set: set, file: -1, first: [2]int{-1, -1}}
+	if o.first[0], err = unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3); err != nil {
 		return nil, fatal("stdout", err)
 	}
-	if o.stderr, err = unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3); err != nil {
+	if o.first[1], err = unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3); err != nil {
 		return nil, fatal("stderr", err)
 	}
+	o.stdout, o.stderr = o.first[0], o.first[1]
 	if err := o.openMaster(); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			_ = o.become(o.stdout, o.stderr) // for main to say so where it was started
+			_ = o.become(o.first[0], o.first[1]) // for main to say so where it was started
 		}
 	}()
 	o.writer = newLineWriter(os.Stderr)
-	o.log = newLogger(cfg, o.writer)
+	o.log = newLogger(set, o.writer)
 	if err := o.openWorkers(); err != nil {
 		return nil, err
 	}
-	foreign := !app.Self && o.file >= 0
-	hidden := cfg.Daemonize && o.file < 0 // nobody would ever see why an app does not start
-	o.piped = o.fifo || foreign || hidden
+	o.piped = o.needsPipe()
 	return o, nil
 }
 
+// needsPipe says that the workers' lines have to go through the log process:
+// nobody would ever see otherwise why the app of a daemon does not start.
+func (o *output) needsPipe() bool {
+	return o.fifo || o.set.Foreign && o.file >= 0 || o.set.Hidden && o.file < 0
+}
+
 func (o *output) openMaster() error {
-	path := o.cfg.MasterLogFile
+	path := o.set.Master
 	if path == "" {
 		return nil
 	}
-	fd := standardLog(path, o.stdout, o.stderr)
+	fd := standardLog(path, o.first[0], o.first[1])
 	if fd < 0 {
 		var err error
 		if fd, _, err = openLog(path); err != nil {
@@ -86,11 +101,11 @@ func (o *output) become(stdout, stderr int) error {
 }
 
 func (o *output) openWorkers() error {
-	path := o.cfg.LogFile
+	path := o.set.Workers
 	if path == "" {
 		return nil
 	}
-	if std := standardLog(path, o.stdout, o.stderr); std >= 0 {
+	if std := standardLog(path, o.first[0], o.first[1]); std >= 0 {
 		o.stdout, o.stderr = std, std
 		return nil
 	}
@@ -116,7 +131,7 @@ func (o *output) keep(fd int) {
 // inForeground says that the process was started in a terminal and is in its
 // foreground.
 func (o *output) inForeground() bool {
-	for _, fd := range []int{0, o.stdout, o.stderr} {
+	for _, fd := range []int{0, o.first[0], o.first[1]} {
 		if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil && group == unix.Getpgrp() {
 			return true
 		}
@@ -149,7 +164,7 @@ func (o *output) reopen() error {
 		faults = append(faults, err.Error())
 	}
 	if o.file >= 0 {
-		if fd, _, err := openLog(o.cfg.LogFile); err != nil {
+		if fd, _, err := openLog(o.set.Workers); err != nil {
 			faults = append(faults, err.Error())
 		} else {
 			o.keep(fd)
@@ -191,6 +206,29 @@ func (o *output) tail() string {
 	return lastLines(f, o.start)
 }
 
+// size is where the workers' log ends now, if it is a file.
+func (o *output) size() int64 {
+	var st unix.Stat_t
+	if o.file < 0 || unix.Fstat(o.file, &st) != nil {
+		return 0
+	}
+	return st.Size
+}
+
+// since is the end of what the workers have written behind from, "" if that went
+// elsewhere than to a file.
+func (o *output) since(from int64) string {
+	if o.file < 0 || o.fifo {
+		return ""
+	}
+	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", o.file))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	return lastLines(f, from)
+}
+
 func lastLines(f *os.File, from int64) string {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -214,8 +252,8 @@ func (o *output) close() {
 	if o.writer != nil {
 		o.writer.close()
 	}
-	if o.stderr >= 0 {
-		_ = dupOver(o.stderr, 2)
+	if o.first[1] >= 0 {
+		_ = dupOver(o.first[1], 2)
 	}
 }
 

@@ -16,10 +16,10 @@ func (m *master) perform(e pool.Effect) {
 		m.toSpawn = append(m.toSpawn, e)
 	case pool.Drain:
 		m.log.Debug("worker drains", "worker", e.Slot, "pid", e.PID, "why", e.Why)
-		m.command(e.PID, wire.CommandDrain, m.cfg.Signal(), unix.SIGQUIT)
+		m.command(e.PID, wire.Command{Type: wire.CommandDrain, Last: m.pool.Leaving()}, unix.SIGQUIT)
 	case pool.Stop:
 		m.log.Debug("worker is stopped", "worker", e.Slot, "pid", e.PID, "why", e.Why)
-		m.command(e.PID, wire.CommandStop, unix.SIGTERM, unix.SIGTERM)
+		m.command(e.PID, wire.Command{Type: wire.CommandStop}, unix.SIGTERM)
 	case pool.Abort:
 		m.log.Warn("worker aborted", "worker", e.Slot, "pid", e.PID, "why", e.Why)
 		m.signal(e.PID, unix.SIGABRT)
@@ -33,7 +33,14 @@ func (m *master) perform(e pool.Effect) {
 		m.log.Warn("worker is to be replaced", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
 	case pool.TellPardoned:
 		m.log.Info("worker may stay: its stuck requests have ended", "worker", e.Slot, "pid", e.PID)
+	case pool.TellCommitted:
+		m.commit()
+	case pool.TellRolled:
+		m.rolled()
+	case pool.TellAborted:
+		m.aborted(e.Why)
 	case pool.TellReady:
+		m.prove(e.Gen)
 		m.log.Info("worker ready", "worker", e.Slot, "pid", e.PID, "gen", e.Gen, "after", e.After)
 	case pool.TellGone:
 		m.tellGone(e)
@@ -60,13 +67,15 @@ func (m *master) spawnNext() {
 	e := m.toSpawn[0]
 	m.toSpawn = m.toSpawn[1:]
 	m.step(m.performSpawn(e))
+	m.spawnsDone()
 }
 
 func (m *master) performSpawn(e pool.Effect) pool.Event {
-	if m.pool.Stopping() {
-		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Gen: e.Gen, Why: "the server stops"}
+	gen := m.generation(e.Gen)
+	if m.pool.Leaving() || gen == nil {
+		return pool.Event{Kind: pool.SpawnFailed, Slot: e.Slot, Gen: e.Gen, Why: "it is not wished for any more"}
 	}
-	c, err := m.spawn(e.Slot, e.Gen)
+	c, err := m.spawn(e.Slot, gen)
 	if err != nil {
 		m.spawnFail++
 		m.log.Error("worker not started", "worker", e.Slot, "err", err)
@@ -78,7 +87,8 @@ func (m *master) performSpawn(e pool.Effect) pool.Event {
 
 func (m *master) tellGone(e pool.Effect) {
 	m.noteGone(e)
-	if e.Cause == pool.Scale || e.Cause == pool.Quit {
+	switch e.Cause {
+	case pool.Scale, pool.Quit, pool.Reload, pool.Memory, pool.Age, pool.Requests:
 		m.log.Info("worker gone", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
 		return
 	}
@@ -87,16 +97,20 @@ func (m *master) tellGone(e pool.Effect) {
 
 // command reaches a worker through its socket if it reads it, else by signal.
 // A native worker whose socket is full still has its signals.
-func (m *master) command(pid int, t wire.CommandType, foreign, native unix.Signal) {
+func (m *master) command(pid int, what wire.Command, native unix.Signal) {
 	c := m.children[pid]
 	if c == nil {
 		return
 	}
 	if !c.commands {
+		foreign := unix.SIGTERM
+		if what.Type == wire.CommandDrain {
+			foreign = c.signal
+		}
 		m.signal(pid, foreign)
 		return
 	}
-	if err := c.tell(t); err != nil {
+	if err := c.tell(what); err != nil {
 		m.log.Debug("command not taken, sending a signal", "worker", c.slot, "pid", pid, "err", err)
 		m.signal(pid, native)
 	}
@@ -120,21 +134,26 @@ func (m *master) reopenLogs() { m.warn("reopen logs", m.tryReopen()) }
 func (m *master) tryReopen() error {
 	m.reopened = m.wall()
 	err := m.output.reopen()
-	if m.cfg.LogFile != "" && !m.output.fifo {
-		for _, c := range m.children {
-			if c.commands {
-				m.handLogs(c)
-			}
-		}
+	if m.output.set.Workers != "" {
+		m.handAllLogs()
 	}
 	m.log.Info("logs reopened")
 	return err
 }
 
+// handAllLogs gives every worker that takes them its descriptors.
+func (m *master) handAllLogs() {
+	for _, c := range m.children {
+		if c.commands && !m.output.fifo {
+			m.handLogs(c)
+		}
+	}
+}
+
 // handLogs gives a worker the descriptors it is to write to from now on.
 func (m *master) handLogs(c *child) {
 	stdout, stderr := m.output.workerFDs()
-	if err := c.tell(wire.CommandReopen, stdout, stderr); err != nil {
+	if err := c.tell(wire.Command{Type: wire.CommandReopen}, stdout, stderr); err != nil {
 		m.log.Warn("worker does not take the log file", "worker", c.slot, "pid", c.pid, "err", err)
 	}
 }

@@ -32,6 +32,10 @@ func (m *master) bury(c *child) {
 	}
 	c.exit = exitEvent(c.pid, status)
 	_ = c.pipe.SetReadDeadline(time.Now().Add(farewell)) // fails if the reader is done already
+	if c.resting {                                       // its last words are to be heard all the same
+		c.resting = false
+		go c.reader.run(m.events)
+	}
 	m.heardOut(c)
 }
 

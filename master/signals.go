@@ -23,10 +23,12 @@ var Signals = []Meaning{
 	{syscall.SIGQUIT, "QUIT", "graceful stop: finish requests, then leave; a second one is quick", (*master).stopGently},
 	{syscall.SIGTERM, "TERM", "as QUIT", (*master).stopGently},
 	{syscall.SIGINT, "INT", "as QUIT (Ctrl-C once finishes requests, twice stops)", (*master).stopGently},
+	{syscall.SIGHUP, "HUP", "reload the settings and the app, with no request lost; a bad file or a broken app changes nothing", (*master).hangUp},
 	{syscall.SIGUSR1, "USR1", "reopen all log files, of the master and of the workers", (*master).reopenLogs},
+	{syscall.SIGUSR2, "USR2", "as HUP, and the master's own binary too: the new one takes over in place, with the same pid", (*master).usr2},
 	{unix.SIGTTIN, "TTIN", "one worker more", func(m *master) { m.scaleBy(1) }},
 	{unix.SIGTTOU, "TTOU", "one worker fewer, but not below one", (*master).oneFewer},
-	{unix.SIGWINCH, "WINCH", "all workers leave, the master keeps the listeners; TTIN brings one back; ignored in the foreground of a terminal, where it means another size of the window", (*master).allLeave},
+	{unix.SIGWINCH, "WINCH", "all workers leave, the master keeps the listeners; TTIN brings one back, HUP all; ignored in the foreground of a terminal, where it means another size of the window", (*master).allLeave},
 }
 
 // signals are the channels that the kernel's signals arrive on. They are apart
@@ -38,17 +40,20 @@ type signals struct {
 	children chan os.Signal // one waiting is enough: reaping looks at every child
 }
 
-// catchSignals takes over all signals. HUP and USR2 are caught, too, so that a
-// habit from other servers does not end the master. SIGPIPE is caught and
+// catchSignals takes over all signals. SIGPIPE is caught and
 // dropped: a Go program whose stderr loses its reader would die of it otherwise
 // (os/signal). Ignoring instead of catching would be handed on to the workers.
 func catchSignals() *signals {
 	s := &signals{stops: make(chan os.Signal, 4), others: make(chan os.Signal, 64), children: make(chan os.Signal, 1)}
+	s.catch()
+	return s
+}
+
+func (s *signals) catch() {
 	signal.Notify(s.stops, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT)
 	signal.Notify(s.others, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
 	signal.Notify(s.children, syscall.SIGCHLD)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGUSR2)
-	return s
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGALRM)
 }
 
 func (m *master) obey(s os.Signal) {
@@ -73,10 +78,26 @@ func (m *master) allLeave() {
 		m.log.Info("WINCH ignored, since it may come from the terminal; scale 0 drains all workers")
 		return
 	}
-	m.scale(0)
+	if n := m.pool.Wish(); n > 0 {
+		m.scale(0)
+		m.sentAway = n
+	}
 }
 
-func (m *master) scale(n int) { m.step(pool.Event{Kind: pool.ScaleAsked, N: n}) }
+func (m *master) hangUp() { m.asked(reload) }
+
+func (m *master) usr2() { m.asked(upgrade) }
+
+func (m *master) asked(kind string) {
+	if refused := m.request(kind, nil); refused != "" {
+		m.log.Warn(kind+" refused", "why", refused)
+	}
+}
+
+func (m *master) scale(n int) {
+	m.sentAway = 0
+	m.step(pool.Event{Kind: pool.ScaleAsked, N: n})
+}
 
 func (m *master) scaleBy(k int) {
 	n := m.pool.Wish() + k

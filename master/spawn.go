@@ -2,7 +2,6 @@ package master
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -20,8 +19,9 @@ import (
 // its pipe and its command socket. syscall.ForkExec takes plain numbers;
 // os/exec would call File.Fd on them, which makes the open description
 // blocking, for all other workers as well (golang/go#24942).
-func (m *master) spawn(slot, gen int) (*child, error) {
-	m.keepNonblocking()
+func (m *master) spawn(slot int, gen *generation) (*child, error) {
+	m.keepNonblocking(gen)
+	gen.program.refresh()
 	ends, err := newEnds()
 	if err != nil {
 		return nil, err
@@ -35,37 +35,42 @@ func (m *master) spawn(slot, gen int) (*child, error) {
 	}
 	defer unix.Close(null)
 	files := []int{null, stdout, stderr}
-	for _, l := range m.listeners {
+	for _, l := range gen.listeners {
 		files = append(files, l.FD())
 	}
 	files = append(files, ends.pipeWrite, ends.commandTheirs)
-	pid, err := forkExec(m.opt.App.Argv[:1], m.workerEnv(slot, gen), files)
+	exe := 0
+	if gen.program.fd >= 0 {
+		exe = len(files)
+		files = append(files, gen.program.fd)
+	}
+	pid, err := forkExec(gen.App.Argv[:1], gen.workerEnv(slot, exe), files)
 	if err != nil {
 		ends.closeOurs()
 		return nil, err
 	}
-	return m.adopt(pid, slot, ends), nil
+	return m.adopt(newChild(pid, slot, gen, ends)), nil
 }
 
 // keepNonblocking undoes what an app may have done to the open descriptions
 // that all workers share: on a blocking one a Go worker's Accept cannot be ended.
-func (m *master) keepNonblocking() {
-	for _, l := range m.listeners {
-		restored, err := sockets.KeepNonblocking(l)
+func (m *master) keepNonblocking(gen *generation) {
+	for _, l := range gen.listeners {
+		restored, err := sockets.KeepNonblocking(l.Listener)
 		if err != nil || restored {
 			m.log.Warn("a worker made the listener blocking", "addr", l.Address(), "err", err)
 		}
 	}
 }
 
-func (m *master) adopt(pid, slot int, e *ends) *child {
-	if old := m.children[pid]; old != nil { // reaped and still heard out: the kernel has given its number anew
+// adopt listens to c from now on.
+func (m *master) adopt(c *child) *child {
+	if old := m.children[c.pid]; old != nil { // reaped and still heard out: the kernel has given its number anew
 		old.pipeOver = true
 		m.heardOut(old)
 	}
-	c := &child{pid: pid, slot: slot, command: e.commandOurs, pipe: os.NewFile(uintptr(e.pipeRead), "heartbeat pipe")}
-	m.children[pid] = c
-	go readPipe(c.pipe, slot, pid, m.events)
+	m.children[c.pid] = c
+	go c.reader.run(m.events)
 	return c
 }
 
@@ -123,65 +128,32 @@ func (e *ends) closeOurs() {
 
 // workerEnv is the environment of the worker in slot, with the order for its
 // first stage.
-func (m *master) workerEnv(slot, gen int) []string {
-	n := len(m.listeners)
+func (g *generation) workerEnv(slot, exe int) []string {
+	n := len(g.listeners)
 	names := make([]string, n)
-	for i, l := range m.listeners {
+	for i, l := range g.listeners {
 		names[i] = l.Name()
 	}
-	env := append(slices.Clip(m.env),
+	env := append(slices.Clip(g.Env),
 		wire.EnvProtocol+"="+wire.Protocol,
 		wire.EnvWorkerID+"="+strconv.Itoa(slot),
-		wire.EnvGeneration+"="+strconv.Itoa(gen),
+		wire.EnvGeneration+"="+strconv.Itoa(g.Number),
 		wire.EnvListenFDs+"="+strconv.Itoa(n),
 		wire.EnvListenNames+"="+strings.Join(names, ":"),
 		wire.EnvPipeFD+"="+strconv.Itoa(wire.FirstListener+n),
 		wire.EnvCommandFD+"="+strconv.Itoa(wire.FirstListener+n+1))
-	return m.order().Environ(env)
+	return g.order(exe).Environ(env)
 }
 
-func (m *master) order() stage.Order {
-	o := stage.Order{Master: os.Getpid(), Dir: m.cfg.WorkDir(), User: m.user, Argv: m.opt.App.Argv, Self: m.opt.App.Self}
-	if m.cfg.Umask.Set {
-		mask := int(m.cfg.Umask.Bits)
-		o.Umask = &mask
-	}
-	o.Locked = m.cfg.NoNewPrivileges()
-	if !m.opt.App.Self {
+// order is for the first stage; exe is the descriptor of the program that is kept
+// open, 0 if there is none.
+func (g *generation) order(exe int) stage.Order {
+	o := stage.Order{Master: os.Getpid(), Dir: g.Dir, User: g.User, Argv: g.App.Argv, Self: g.App.Self,
+		Exe: exe, Proven: g.program.proven, Umask: g.Umask, Locked: g.Locked}
+	if !g.App.Self {
 		// A foreign app does not watch the command socket. A native one takes this
 		// back as soon as it runs.
-		o.Death = int(m.cfg.Signal())
+		o.Death = g.Signal
 	}
 	return o
-}
-
-// inheritedEnv is the master's environment without what is meant for the master
-// alone or for one worker.
-func inheritedEnv() []string {
-	mine := []string{stage.Env, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FUGUE_DAEMON_FD"}
-	return stage.Without(os.Environ(), append(mine, wire.WorkerEnv...)...)
-}
-
-// baseEnv is what every worker gets: what it inherits, then what the file sets. With
-// another user, who are the variables that name it.
-func (m *master) baseEnv(who []string) ([]string, error) {
-	env := inheritedEnv()
-	if who != nil {
-		env = append(stage.Without(env, "USER", "LOGNAME", "HOME"), who...)
-	}
-	set := map[string]string{}
-	if os.Getenv("GOMAXPROCS") == "" {
-		set["GOMAXPROCS"] = strconv.Itoa(m.cfg.GoMaxProcs())
-	}
-	maps.Copy(set, m.cfg.App.Env)
-	settings, err := m.settings()
-	if err != nil {
-		return nil, err
-	}
-	set[wire.EnvSettings] = settings
-	env = stage.Without(env, slices.Collect(maps.Keys(set))...)
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		env = append(env, name+"="+set[name])
-	}
-	return env, nil
 }

@@ -15,7 +15,7 @@ import (
 func TestManyStartsDoNotHoldUpTheLoop(t *testing.T) {
 	t.Parallel()
 	m := &master{log: slog.New(slog.NewTextHandler(io.Discard, nil)), timer: time.NewTimer(time.Hour), start: time.Now(),
-		started: true, asks: make(chan control.Ask), output: &output{},
+		started: true, asks: make(chan control.Ask), output: &output{}, gen: &generation{Number: 1},
 		pool: pool.New(pool.Limits{Workers: 100, Surge: 1, Boot: time.Minute, Drain: time.Second})}
 	m.step(pool.Event{Kind: pool.Ticked})
 	if n := len(m.toSpawn); n != 101 && n != 100 {

@@ -45,6 +45,9 @@ func writeFromBackground() {
 	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil) // fails for wrong arguments only
 }
 
+// openForExec returns a descriptor of path that can be executed and compared.
+func openForExec(path string) (int, error) { return unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0) }
+
 // scratchFile is a file without a name, gone with its last descriptor.
 func scratchFile() (int, error) { return unix.MemfdCreate("fugue log", unix.MFD_CLOEXEC) }
 

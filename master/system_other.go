@@ -41,4 +41,8 @@ func scratchFile() (int, error) {
 	return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 }
 
+func openForExec(path string) (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
+
 func closeOnExec() {}
+
+const firstFD = 3

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fugue-http/fugue/internal/handover"
 )
 
 // command is a parsed command line.
@@ -17,6 +19,7 @@ type command struct {
 	app  []string // what stands behind --
 
 	config, control        string
+	dir                    string // where the command line was typed; "" if that is gone
 	listen                 []string
 	workers                int
 	daemonize, test, print bool
@@ -49,6 +52,7 @@ func (c *command) flags() *pflag.FlagSet {
 // parse reads the command line; flags may stand before or after the verb.
 func parse(args []string) (*command, error) {
 	c := &command{}
+	c.dir, _ = handover.Dir()
 	f := c.flags()
 	if err := f.Parse(hideNumbers(f, args)); err != nil {
 		return nil, misused("%v", err)

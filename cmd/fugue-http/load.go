@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/fugue-http/fugue/internal/config"
@@ -11,7 +11,7 @@ import (
 // load reads the file, if one is given, and applies the flags.
 func (c *command) load() (*config.Config, error) {
 	if c.config != "" {
-		return config.Load(c.config, c.override)
+		return config.Load(c.fromStart(c.config), c.override)
 	}
 	cfg := config.Default()
 	c.override(cfg)
@@ -34,9 +34,16 @@ func (c *command) override(cfg *config.Config) {
 		cfg.ControlPath = c.control
 	}
 	cfg.Daemonize = cfg.Daemonize || c.daemonize
-	if here, err := os.Getwd(); err == nil {
-		cfg.Resolve(here)
+	cfg.Resolve(c.dir)
+}
+
+// fromStart is a path of the command line, as seen from where that was typed: a
+// daemon has left that folder when it reads its file again.
+func (c *command) fromStart(path string) string {
+	if filepath.IsAbs(path) || c.dir == "" {
+		return path
 	}
+	return filepath.Join(c.dir, path)
 }
 
 // checked loads the settings and looks whether what they name is there.

@@ -10,8 +10,10 @@ import (
 	"runtime"
 
 	"github.com/fugue-http/fugue/internal/config"
+	"github.com/fugue-http/fugue/internal/handover"
 	"github.com/fugue-http/fugue/internal/logpipe"
 	"github.com/fugue-http/fugue/internal/stage"
+	"github.com/fugue-http/fugue/internal/version"
 )
 
 // The master must stay on the first thread: the signal that ends workers with
@@ -21,6 +23,7 @@ func init() { runtime.LockOSThread() }
 func main() {
 	stage.Enter()
 	logpipe.Enter()
+	handover.SetVersion(version.String())
 	p := program{out: os.Stdout, err: os.Stderr, terminal: isTerminal(1)}
 	os.Exit(p.main(os.Args[1:]))
 }
@@ -39,6 +42,10 @@ func (p program) main(args []string) (exitCode int) {
 	c, err := parse(args)
 	if err == nil {
 		err = p.do(c)
+	}
+	if err != nil { // of a new version that does not know how to go on
+		handover.Answer(err)
+		handover.Back(err)
 	}
 	return p.exit(err)
 }

@@ -212,9 +212,9 @@ func TestWhatWorkersRun(t *testing.T) {
 		app  config.App
 		want string
 	}{
-		{config.App{Demo: true}, "{[fugue-http serve demo] true}"},
-		{config.App{Root: "/srv"}, "{[fugue-http serve root /srv] true}"},
-		{config.App{Command: []string{"/bin/app", "-x"}}, "{[/bin/app -x] false}"},
+		{config.App{Demo: true}, "{[fugue-http serve demo] true }"},
+		{config.App{Root: "/srv"}, "{[fugue-http serve root /srv] true }"},
+		{config.App{Command: []string{"/bin/app", "-x"}}, "{[/bin/app -x] false /bin/app}"},
 	} {
 		if got := fmt.Sprint(app(&config.Config{App: c.app})); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)

@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 
 	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/daemon"
+	"github.com/fugue-http/fugue/internal/handover"
 	"github.com/fugue-http/fugue/internal/version"
 	"github.com/fugue-http/fugue/master"
 	"github.com/fugue-http/fugue/sockets"
@@ -21,6 +23,12 @@ func (p program) run(c *command) error {
 	// Before the first word is written: a reader of ours that is gone must not
 	// end us (SIGPIPE in os/signal).
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if handover.Trial() {
+		master.Trial(p.options(c, nil, nil))
+	}
+	if handover.Pending() != nil {
+		return master.Run(p.options(c, nil, nil)) // an upgrade: everything is there already
+	}
 	reporter := daemon.NewReporter()
 	err := p.start(c, reporter)
 	if err != nil {
@@ -50,7 +58,28 @@ func (p program) start(c *command, reporter *daemon.Reporter) error {
 	if err := reporter.Settle(); err != nil {
 		return err
 	}
-	return master.Run(master.Options{Config: cfg, Version: version.String(), App: app(cfg), Started: reporter.Ok})
+	return master.Run(p.options(c, cfg, reporter))
+}
+
+// options are those of the master. Without cfg it takes over from another image of
+// itself.
+func (p program) options(c *command, cfg *config.Config, reporter *daemon.Reporter) master.Options {
+	o := master.Options{Config: cfg, Version: version.String(), Load: c.reload, Started: reporter.Ok,
+		Preflight: slices.Insert(slices.Clone(os.Args), 1, "-t")}
+	if cfg != nil {
+		o.App = app(cfg)
+	}
+	return o
+}
+
+// reload reads the settings anew. All that is wrong with them is one error, a line
+// for each fault.
+func (c *command) reload() (*config.Config, master.App, error) {
+	cfg, _, err := c.checked()
+	if err != nil {
+		return nil, master.App{}, err
+	}
+	return cfg, app(cfg), nil
 }
 
 // startError tells what is in the way on the machine from a wrong file: an app
@@ -78,7 +107,8 @@ func app(cfg *config.Config) master.App {
 	case cfg.App.Root != "":
 		return master.App{Argv: []string{"fugue-http", "serve", "root", cfg.App.Root}, Self: true}
 	}
-	return master.App{Argv: cfg.App.Command}
+	path, _ := cfg.Program() // "" if it is not there: the start will tell
+	return master.App{Argv: cfg.App.Command, Path: path}
 }
 
 // tellDemo tells who has asked for nothing what there is.

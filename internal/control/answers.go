@@ -56,7 +56,7 @@ func (s *Server) status(_ request) (any, error) {
 		l.Queue, l.Backlog = s.queue(l.Address)
 	}
 	for i := range st.Workers {
-		st.Workers[i].RSSBytes = rss(st.Workers[i].PID)
+		st.Workers[i].RSSBytes = RSS(st.Workers[i].PID)
 	}
 	return st.whole(), nil
 }

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// rss is the memory of a process that is resident, in bytes, as proc(5) has it
+// RSS is the memory of a process that is resident, in bytes, as proc(5) has it
 // in pages; 0 where it is not known.
-func rss(pid int) int64 {
+func RSS(pid int) int64 {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {
 		return 0 // it is gone, or this is no Linux

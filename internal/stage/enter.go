@@ -46,7 +46,7 @@ func become() error {
 	env := append(Without(os.Environ(), Env, wire.EnvListenPID), wire.EnvListenPID+"="+strconv.Itoa(os.Getpid()))
 	if self >= 0 {
 		say(wire.Message{Type: wire.Begun})
-		return explainSelf(execSelf(self, order.Argv, env), order)
+		return explainSelf(fmt.Errorf("exec the running binary: %w", ExecFD(self, order.Argv, env)), order)
 	}
 	return execApp(order, env)
 }
@@ -61,6 +61,10 @@ func explainSelf(err error, order Order) error {
 
 func execApp(order Order, env []string) error {
 	path, err := exec.LookPath(order.Argv[0])
+	if order.Exe > 0 && order.Proven && (err != nil || !leadsTo(path, order.Exe)) {
+		say(wire.Message{Type: wire.Begun})
+		return fmt.Errorf("exec %s as it was before: %w", order.Argv[0], ExecFD(order.Exe, order.Argv, env))
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w%s", order.Argv[0], cause(err), order.as())
 	}

@@ -23,6 +23,13 @@ type Order struct {
 	Death  int      `json:"death,omitempty"` // signal when the master dies (PR_SET_PDEATHSIG), 0 for none
 	Argv   []string `json:"argv"`
 	Self   bool     `json:"self,omitempty"` // run this same binary instead of looking Argv[0] up
+
+	// Exe is the descriptor of a binary that the master has kept open, 0 for none.
+	// With Self it is run instead of the running one. Otherwise it is run if it is
+	// Proven, that is, a worker has been ready with it, and Argv[0] leads to another
+	// file by now.
+	Exe    int  `json:"exe,omitempty"`
+	Proven bool `json:"proven,omitempty"`
 }
 
 // User are the ids a worker runs with. Groups replaces the supplementary groups

@@ -116,8 +116,14 @@ func drop(u *User) error {
 // openSelf opens the running binary while rights are still there: under the
 // app's user neither its path (/root/go/bin) nor /proc/self may be reachable.
 func openSelf(o Order) (int, error) {
-	if !o.Self {
+	if o.Exe > 0 {
+		unix.CloseOnExec(o.Exe)
+	}
+	switch {
+	case !o.Self:
 		return -1, nil
+	case o.Exe > 0:
+		return o.Exe, nil
 	}
 	fd, err := unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -126,8 +132,17 @@ func openSelf(o Order) (int, error) {
 	return fd, nil
 }
 
-// execSelf runs the binary behind fd (execveat(2) with AT_EMPTY_PATH).
-func execSelf(fd int, argv, env []string) error {
+// leadsTo says that path is the very file that fd was opened on.
+func leadsTo(path string, fd int) bool {
+	var there, kept unix.Stat_t
+	return unix.Stat(path, &there) == nil && unix.Fstat(fd, &kept) == nil &&
+		there.Dev == kept.Dev && there.Ino == kept.Ino
+}
+
+// ExecFD runs the binary that fd was opened on, whatever stands under its name by
+// now (execveat(2) with AT_EMPTY_PATH). It returns only an error. The kernel
+// cannot run a script so, whose interpreter would have to open it by a name.
+func ExecFD(fd int, argv, env []string) error {
 	args, err := syscall.SlicePtrFromStrings(argv)
 	if err != nil {
 		return err
@@ -139,5 +154,5 @@ func execSelf(fd int, argv, env []string) error {
 	var empty byte
 	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(fd), uintptr(unsafe.Pointer(&empty)),
 		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&vars[0])), unix.AT_EMPTY_PATH, 0)
-	return fmt.Errorf("exec the running binary: %w", errno)
+	return errno
 }

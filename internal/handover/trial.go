@@ -1,0 +1,213 @@
+package handover
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/stage"
+)
+
+// answer is what a new image says in its trial.
+type answer struct {
+	Version string `json:"version"`
+	Fault   string `json:"fault,omitempty"`
+}
+
+// version is what Answer tells; master sets it.
+var version string
+
+// SetVersion says which version this program is.
+func SetVersion(v string) { version = v }
+
+// Answer ends a trial: the new image could take over (nil), or says why not. It
+// does not return then. Without a trial it does nothing.
+func Answer(err error) {
+	n := pending.Load()
+	if n == nil || n.Reply == 0 {
+		return
+	}
+	a := answer{Version: version}
+	if err != nil {
+		a.Fault = err.Error()
+	}
+	text, bad := json.Marshal(a)
+	if bad == nil {
+		_, bad = syscall.Write(n.Reply, text)
+	}
+	if bad != nil || err != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Trial says that this process only has to say whether it could take over.
+func Trial() bool {
+	n := pending.Load()
+	return n != nil && n.Reply != 0
+}
+
+// replyTime is for reading what is there already.
+const replyTime = 100 * time.Millisecond
+
+// lastWords bounds what a program may print that is shown.
+const lastWords = 4 << 10
+
+// Check runs a program that has to exit with 0 within limit, as with -t. The
+// error ends with what it printed. It may be called from any goroutine that waits.
+func Check(path string, args []string, limit time.Duration) error {
+	r, err := runToEnd(path, args, nil, nil, limit)
+	if err != nil {
+		return err
+	}
+	if !r.known || r.status.ExitStatus() == 0 {
+		return nil
+	}
+	return r.failed("")
+}
+
+// Try starts a program as it would be started in the place of this one, and
+// returns the version that it says it is. It may be called from any goroutine
+// that waits.
+func Try(path string, args []string, n Note, limit time.Duration) (string, error) {
+	reply, theirs, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer reply.Close()
+	defer theirs.Close()
+	n.Reply = firstFD + 1
+	note, err := n.Write()
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(note)
+	env := append(stage.Without(os.Environ(), Env), fmt.Sprintf("%s=%d", Env, firstFD))
+	r, err := runToEnd(path, args, env, []int{note, int(theirs.Fd())}, limit)
+	if err != nil {
+		return "", err
+	}
+	return r.verdict(reply)
+}
+
+// verdict reads the answer, which is there if the program has given one. Something
+// that it has started may still hold the other end.
+func (r result) verdict(reply *os.File) (string, error) {
+	_ = reply.SetReadDeadline(time.Now().Add(replyTime))
+	buf := make([]byte, 64<<10)
+	n, _ := reply.Read(buf)
+	var a answer
+	if n <= 0 || json.Unmarshal(buf[:n], &a) != nil {
+		return "", r.failed("it does not say that it could take over")
+	}
+	if a.Fault != "" {
+		return a.Version, errors.New(a.Fault)
+	}
+	return a.Version, nil
+}
+
+// result is how a program has ended.
+type result struct {
+	path    string
+	status  unix.WaitStatus
+	known   bool // false: somebody else has waited for it
+	printed string
+}
+
+// failed says how it ended, and what it printed last.
+func (r result) failed(what string) error {
+	how := what
+	switch {
+	case !r.known:
+	case r.status.Signaled():
+		how = join(how, "ended by "+unix.SignalName(r.status.Signal()))
+	default:
+		how = join(how, fmt.Sprintf("exit status %d", r.status.ExitStatus()))
+	}
+	if r.printed != "" {
+		how = join(how, r.printed)
+	}
+	return fmt.Errorf("%s: %s", r.path, how)
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+// runToEnd starts the program with /dev/null, a pipe as 1 and 2, and files from 3
+// on, and waits until it has ended. One that is late is killed, with its group.
+func runToEnd(path string, args, env []string, files []int, limit time.Duration) (result, error) {
+	r := result{path: path}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return r, err
+	}
+	defer unix.Close(null)
+	out, in, err := os.Pipe()
+	if err != nil {
+		return r, err
+	}
+	defer out.Close()
+	if env == nil {
+		env = stage.Without(os.Environ(), Env)
+	}
+	fds := []uintptr{uintptr(null), in.Fd(), in.Fd()}
+	for _, fd := range files {
+		fds = append(fds, uintptr(fd))
+	}
+	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{Env: env, Files: fds, Sys: &syscall.SysProcAttr{Setpgid: true}})
+	_ = in.Close()
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	printed := make(chan string, 1)
+	go func() { printed <- readLast(out) }() // ends with out, at the latest below
+	late := time.AfterFunc(limit, func() { _ = unix.Kill(-pid, unix.SIGKILL) })
+	r.status, r.known = wait(pid)
+	inTime := late.Stop()
+	_ = unix.Kill(-pid, unix.SIGKILL) // what it has started; ESRCH if nothing
+	_ = out.SetReadDeadline(time.Now().Add(time.Second))
+	r.printed = <-printed
+	if !inTime {
+		return r, r.late(limit)
+	}
+	return r, nil
+}
+
+func (r result) late(limit time.Duration) error {
+	return fmt.Errorf("%s: %s", r.path, join(fmt.Sprintf("has not ended within %s", limit), r.printed))
+}
+
+func wait(pid int) (unix.WaitStatus, bool) {
+	var status unix.WaitStatus
+	for {
+		got, err := unix.Wait4(pid, &status, 0, nil)
+		if err != unix.EINTR {
+			return status, got == pid && err == nil
+		}
+	}
+}
+
+// readLast reads all there is and returns the end of it, on one line.
+func readLast(r io.Reader) string {
+	var last []byte
+	buf := make([]byte, lastWords)
+	for {
+		n, err := r.Read(buf)
+		last = append(last, buf[:n]...)
+		last = last[max(0, len(last)-lastWords):]
+		if err != nil {
+			return strings.Join(strings.FieldsFunc(string(last), func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
+		}
+	}
+}

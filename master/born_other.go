@@ -1,0 +1,5 @@
+//go:build !linux
+
+package master
+
+func startTime(int) uint64 { return 0 }

@@ -1,0 +1,367 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fugue-http/fugue/internal/config"
+	"github.com/fugue-http/fugue/internal/control"
+	"github.com/fugue-http/fugue/master/pool"
+	"github.com/fugue-http/fugue/sockets"
+)
+
+// The kinds of a change, as status shows them.
+const (
+	reload  = "reload"
+	upgrade = "upgrade"
+)
+
+// change is a reload or an upgrade, from when it is asked for to its outcome.
+//
+// A reload is prepared in a goroutine of its own (the file is read, users are
+// looked up, sockets are opened), handed to the pool, and committed, rolled or
+// aborted as the pool says. An upgrade tries the new binary first, in a goroutine,
+// and executes it; the image that has taken over goes on with the reload.
+type change struct {
+	kind    string
+	waiters []*control.Waiter
+	at      uint64 // which change it is: goroutines name it in what they report
+
+	path string // of an upgrade that has passed its trial: execute this
+
+	next      *generation // once it is prepared
+	plan      *listenerPlan
+	before    *generation // once next is in force
+	logOffset int64       // where the log file ended when the pool was told
+}
+
+// mostWaiters bounds the clients that wait for one outcome.
+const mostWaiters = 64
+
+// request begins a change, or remembers that there is to be another one after
+// this: what is asked for meanwhile may come of a file that was not read yet.
+// It returns why it does not.
+func (m *master) request(kind string, w *control.Waiter) (refused string) {
+	switch {
+	case m.pool.Stopping():
+		return "the server is stopping"
+	case m.change == nil && m.started && w == nil:
+		m.begin(&change{kind: kind})
+		return ""
+	case m.change == nil && m.started:
+		m.begin(&change{kind: kind, waiters: []*control.Waiter{w}})
+		return ""
+	case m.queued == nil:
+		m.log.Info(kind+" comes after what is under way", "state", m.state(m.pool.Status()))
+		m.queued = &change{kind: kind}
+	case kind == upgrade:
+		m.queued.kind = upgrade
+	}
+	if w != nil && len(m.queued.waiters) >= mostWaiters {
+		return fmt.Sprintf("%d clients wait for the next %s already", mostWaiters, m.queued.kind)
+	}
+	if w != nil {
+		m.queued.waiters = append(m.queued.waiters, w)
+	}
+	return ""
+}
+
+// begin starts c; there is no other change.
+func (m *master) begin(c *change) {
+	m.changes++
+	c.at = m.changes
+	m.change = c
+	m.log.Info(c.kind+" begins", "generation", m.pool.Generation())
+	m.supervisor.Reloading(c.kind + " of generation " + fmt.Sprint(m.pool.Generation()))
+	if c.kind == upgrade {
+		m.tryImage(c)
+		return
+	}
+	m.prepare(c)
+}
+
+// prepared is what a goroutine has made ready for change number at.
+type prepared struct {
+	at   uint64
+	gen  *generation
+	plan *listenerPlan
+	err  error
+
+	upgrade bool   // of the trial of a binary rather than of a file
+	path    string // of the binary
+	version string
+}
+
+// prepare reads the file and opens what is new. It ends with a report that the
+// loop takes sooner or later, unless the process ends before that.
+func (m *master) prepare(c *change) {
+	at, have := c.at, slices.Clone(m.gen.listeners)
+	load := m.opt.Load
+	go func() {
+		p := prepared{at: at}
+		p.gen, p.plan, p.err = readGeneration(load, have)
+		m.reports <- p
+	}()
+}
+
+func readGeneration(load func() (*config.Config, App, error), have []*listener) (*generation, *listenerPlan, error) {
+	if load == nil {
+		return nil, nil, errors.New("this program cannot be reloaded")
+	}
+	cfg, app, err := load()
+	if err != nil {
+		return nil, nil, err
+	}
+	gen, err := newGeneration(cfg, app)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := planListeners(cfg, have, false)
+	if err != nil {
+		gen.program.close()
+		return nil, nil, err
+	}
+	gen.listeners = plan.list
+	return gen, plan, nil
+}
+
+// report takes what a goroutine has made ready. If nobody waits for it any more,
+// it is let go of.
+func (m *master) report(p prepared) {
+	c := m.change
+	switch {
+	case c == nil || c.at != p.at:
+		p.discard()
+	case p.err != nil:
+		m.fail(p.err)
+	case p.upgrade:
+		m.log.Info("the new program can take over", "path", p.path, "version", p.version)
+		c.path = p.path
+		m.tryExec()
+	default:
+		m.roll(p)
+	}
+}
+
+func (p prepared) discard() {
+	if p.plan != nil {
+		_ = closeAll(p.plan.opened) // nobody has heard of them
+	}
+	if p.gen != nil {
+		p.gen.program.close()
+	}
+}
+
+// roll hands the new generation to the pool.
+func (m *master) roll(p prepared) {
+	c := m.change
+	c.next, c.plan = p.gen, p.plan
+	c.next.Number = m.pool.Generation() + 1
+	c.logOffset = m.output.size()
+	for _, l := range c.plan.opened {
+		m.log.Info("listening", "addr", l.Address())
+	}
+	m.setListeners(union(m.listeners, c.plan.list))
+	limits := c.next.Limits
+	m.step(pool.Event{Kind: pool.ReloadAsked, Limits: &limits, N: m.nextWish(c.next)})
+}
+
+// nextWish is the number of workers after a reload: that of the file if it has
+// changed there, or if all were sent away; otherwise what it is by now.
+func (m *master) nextWish(next *generation) int {
+	switch {
+	case next.Workers != m.gen.Workers:
+		return next.Workers
+	case m.sentAway > 0 && m.pool.Wish() == 0:
+		return m.sentAway
+	}
+	return -1
+}
+
+// commit puts the new generation in force: its first worker has proven itself.
+func (m *master) commit() {
+	c := m.change
+	c.before, m.gen = m.gen, c.next
+	m.apply(c.before)
+	for i, l := range c.plan.list {
+		m.adjust(l, c.plan.want[i])
+	}
+	m.log.Info("generation in force", "generation", m.gen.Number)
+}
+
+// apply changes what concerns the master itself from the settings of old to those
+// of the generation in force.
+func (m *master) apply(old *generation) {
+	set, was := m.gen.House, old.House
+	if set.Logs != was.Logs {
+		m.warn("log files", m.output.change(set.Logs, m.gen.User))
+		m.log = m.output.log
+		m.handAllLogs()
+	}
+	for key, changed := range map[string]bool{"control_path (or tmp_path)": set.Control != was.Control,
+		"master_pid_path": set.PIDPath != was.PIDPath, "daemonize": set.Background != was.Background} {
+		if changed {
+			m.log.Warn("changed in the file, but it takes a new start", "key", key)
+		}
+	}
+	// What goes on as it was is said so, or the next reload would not tell it.
+	m.gen.House.Control, m.gen.House.PIDPath = was.Control, was.PIDPath
+}
+
+// adjust gives a socket that goes on the options of the generation in force.
+func (m *master) adjust(l *listener, want sockets.Options) {
+	was := l.options
+	if was.Name == want.Name && was.Backlog == want.Backlog && was.DeferAccept == want.DeferAccept &&
+		was.Mode == want.Mode && was.Owner == want.Owner && was.Group == want.Group {
+		return
+	}
+	m.warn("change the options of "+l.Address(), l.Adjust(want))
+	l.options = want
+}
+
+// rolled ends a change well. What the new file does not name is closed now; the
+// last workers of the old generation are told to leave after this, and let in
+// first who waits there.
+func (m *master) rolled() {
+	c := m.change
+	gone := difference(m.listeners, c.plan.list)
+	for _, l := range gone {
+		m.log.Info("no longer listening", "addr", l.Address())
+	}
+	m.warn("close a listener", closeAll(gone))
+	m.setListeners(c.plan.list)
+	if c.before != nil {
+		c.before.program.close()
+	}
+	m.sentAway = 0
+	m.finish(true, "")
+}
+
+// aborted ends a change that has failed, as if nothing had happened.
+func (m *master) aborted(why string) {
+	c := m.change
+	if c == nil {
+		return
+	}
+	if tail := m.output.since(c.logOffset); tail != "" {
+		why += "; the last lines of the log: " + tail
+	}
+	m.takeBack(c)
+	m.fail(errors.New(why))
+}
+
+// takeBack undoes what a change has done.
+func (m *master) takeBack(c *change) {
+	if c.before != nil {
+		failed := m.gen
+		m.gen = c.before
+		m.apply(failed)
+	}
+	if c.plan != nil {
+		m.setListeners(difference(m.listeners, c.plan.opened))
+		m.warn("close a listener", closeAll(c.plan.opened))
+		for _, l := range c.plan.opened {
+			m.log.Info("no longer listening", "addr", l.Address())
+		}
+	}
+	if c.next != nil {
+		c.next.program.close()
+	}
+}
+
+// fail says why a change has come to nothing, a line for each fault.
+func (m *master) fail(err error) {
+	for line := range strings.Lines(err.Error()) {
+		m.log.Error(m.change.kind+" failed", "why", strings.TrimSpace(line))
+	}
+	m.log.Warn("the old generation serves on", "generation", m.pool.Generation())
+	m.finish(false, err.Error())
+}
+
+// finish tells the outcome to all who want to know, and begins the next change.
+func (m *master) finish(ok bool, reason string) {
+	c := m.change
+	m.change = nil
+	m.lastReload = &control.Reload{At: m.wall().Round(0), Kind: c.kind, Result: "ok", Reason: control.Printable(reason)}
+	if !ok {
+		m.lastReload.Result = "failed"
+	} else {
+		m.log.Info(c.kind+" done", "generation", m.pool.Generation())
+	}
+	for _, w := range c.waiters {
+		w.Answer(control.Outcome{Kind: c.kind, OK: ok, Reason: reason, Generation: m.pool.Generation()})
+	}
+	m.tellSupervisor(c.kind, ok, reason)
+	m.beginQueued()
+}
+
+// beginQueued begins what was asked for meanwhile. The pool may be in the middle
+// of a step, so it has its turn when that is over.
+func (m *master) beginQueued() {
+	if m.queued == nil || m.change != nil || !m.started {
+		return
+	}
+	m.turn = true
+}
+
+// takeTurn begins the queued change.
+func (m *master) takeTurn() {
+	m.turn = false
+	c := m.queued
+	if c == nil || m.change != nil {
+		return
+	}
+	m.queued = nil
+	if m.pool.Stopping() {
+		m.refuse(c)
+		return
+	}
+	m.begin(c)
+}
+
+// refuse tells those who wait for c that it will not come.
+func (m *master) refuse(c *change) {
+	for _, w := range c.waiters {
+		w.Answer(control.Outcome{Kind: c.kind, Reason: "the server is stopping", Generation: m.pool.Generation()})
+	}
+}
+
+// giveUpChanges ends what is under way when a stop has been asked for.
+func (m *master) giveUpChanges() {
+	if c := m.queued; c != nil {
+		m.queued = nil
+		m.refuse(c)
+	}
+	if m.change != nil {
+		m.takeBack(m.change)
+		m.fail(errors.New("the server stops"))
+	}
+}
+
+// generation finds what a worker is to be started from, nil if that is gone.
+func (m *master) generation(number int) *generation {
+	switch c := m.change; {
+	case m.gen.Number == number:
+		return m.gen
+	case c != nil && c.next != nil && c.next.Number == number:
+		return c.next
+	}
+	return nil
+}
+
+// prove notes that a worker of a generation has become ready.
+func (m *master) prove(number int) {
+	if g := m.generation(number); g != nil {
+		g.program.proven = true
+	}
+}
+
+func union(a, b []*listener) []*listener {
+	return append(slices.Clone(a), difference(b, a)...)
+}
+
+func difference(a, b []*listener) []*listener {
+	return slices.DeleteFunc(slices.Clone(a), func(l *listener) bool { return slices.Contains(b, l) })
+}

@@ -1,0 +1,239 @@
+package master
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/handover"
+)
+
+// trialLimit is how long a new binary may take for each of its two trials.
+const trialLimit = 10 * time.Second
+
+// quiesceLimit is how long the master waits for its own goroutines to come to
+// rest before it executes another binary. They need some milliseconds, a reader
+// that is throttled needs a tenth of a second.
+const quiesceLimit = time.Second
+
+// binaryPath is where a new version of this program will be found. The name that
+// it was started by may be a link that deploys change; what the kernel knows is
+// where that led to at the time.
+func binaryPath() string {
+	self, err := os.Executable()
+	named, bad := exec.LookPath(os.Args[0])
+	if bad == nil {
+		named, bad = filepath.Abs(named)
+	}
+	if bad == nil && (err != nil || sameFile(named, "/proc/self/exe")) {
+		return named
+	}
+	return self
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// tryImage tries the new binary as a child: with -t, and as it would be executed.
+func (m *master) tryImage(c *change) {
+	at, path, preflight := c.at, m.binary, m.opt.Preflight
+	note, err := m.note(nil)
+	go func() {
+		p := prepared{at: at, upgrade: true, path: path, err: err}
+		if err == nil {
+			p.version, p.err = tryImage(path, preflight, note)
+		}
+		if p.err != nil {
+			p.err = fmt.Errorf("the new program is refused: %w", p.err)
+		}
+		m.reports <- p
+	}()
+}
+
+func tryImage(path string, preflight []string, note handover.Note) (version string, err error) {
+	if err := trusted(path); err != nil {
+		return "", err
+	}
+	if preflight != nil {
+		if err := handover.Check(path, preflight, trialLimit); err != nil {
+			return "", err
+		}
+	}
+	return handover.Try(path, os.Args, note, trialLimit)
+}
+
+// trusted refuses, for root, a binary that somebody else could put there: it is
+// going to have all of the master's rights.
+func trusted(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, p := range []string{path, filepath.Dir(path)} {
+		var st unix.Stat_t
+		if err := unix.Stat(p, &st); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+		sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
+		switch {
+		case st.Uid != 0:
+			return fmt.Errorf("%s belongs to user %d: root runs only what root owns; chown it", p, st.Uid)
+		case st.Mode&0o002 != 0 && !sticky, st.Mode&0o020 != 0 && st.Gid != 0 && !sticky:
+			return fmt.Errorf("%s can be written by others than root: chmod go-w", p)
+		}
+	}
+	return nil
+}
+
+// tryExec executes the binary that has passed its trial, unless processes are
+// about to be started; then it is called again later.
+func (m *master) tryExec() {
+	c := m.change
+	if c == nil || c.path == "" || len(m.toSpawn) > 0 || m.pool.Stopping() {
+		return
+	}
+	path := c.path
+	c.path = ""
+	err := m.quiesce()
+	switch {
+	case m.change != c: // a stop was asked for meanwhile
+	case err != nil:
+		m.fail(err)
+	case len(m.toSpawn) > 0: // a worker has died meanwhile, or one more is wished for
+		c.path = path
+	default:
+		m.fail(m.exec(path))
+	}
+	m.unquiesce()
+}
+
+// quiesce brings everything to rest that would not survive the exec: clients of
+// the control socket are answered, the readers of the pipes hand over what they
+// have, children that have died are heard out. What arrives meanwhile is taken.
+func (m *master) quiesce() error {
+	idle := m.control.Suspend()
+	for _, c := range m.children {
+		c.reader.rest()
+	}
+	late := time.NewTimer(quiesceLimit)
+	defer late.Stop()
+	for idle != nil || !m.allRest() {
+		select {
+		case <-idle:
+			idle = nil
+		case e := <-m.events:
+			m.hear(e)
+		case a := <-m.asks:
+			m.answer(a)
+		case <-m.signals.children:
+			m.reap()
+		case <-late.C:
+			if !m.allRest() {
+				return errors.New("the readers of the workers' pipes did not come to rest; try again")
+			}
+			idle = nil // a client that does not read its answer loses it
+		}
+	}
+	m.lastSignals()
+	return nil
+}
+
+// allRest says that no reader runs and nobody is half reaped.
+func (m *master) allRest() bool {
+	for _, c := range m.children {
+		if !c.resting && !(c.pipeOver && c.exit == nil) {
+			return false
+		}
+	}
+	return len(m.events) == 0
+}
+
+// lastSignals takes those that have arrived and would be lost. A stop goes first.
+func (m *master) lastSignals() {
+	for {
+		select {
+		case s := <-m.signals.stops:
+			m.obey(s)
+			return
+		case s := <-m.signals.others:
+			m.obey(s)
+		default:
+			return
+		}
+	}
+}
+
+// unquiesce goes on as before.
+func (m *master) unquiesce() {
+	m.signals.catch()
+	for _, c := range m.children {
+		c.reader.resting.Store(false)
+		if c.resting {
+			c.resting = false
+			_ = c.pipe.SetReadDeadline(time.Time{})
+			go c.reader.run(m.events)
+		}
+	}
+	m.control.Resume()
+	m.reap()
+}
+
+// exec executes path. It returns only if that fails.
+func (m *master) exec(path string) error {
+	note, err := m.note(m.change)
+	if err != nil {
+		return err
+	}
+	m.log.Info("executing the new program", "path", path)
+	m.output.writer.close()
+	err = handover.Exec(path, note)
+	m.output.restart()
+	m.log = m.output.log
+	return err
+}
+
+// note writes down everything that the next image needs to go on; c is the
+// change that it is to finish, nil for a trial.
+func (m *master) note(c *change) (handover.Note, error) {
+	image, err := m.image()
+	if err != nil {
+		return handover.Note{}, err
+	}
+	s := m.save(c)
+	text, err := json.Marshal(s)
+	if err != nil {
+		return handover.Note{}, err
+	}
+	return handover.Note{Format: handover.Format, Version: m.opt.Version, PID: os.Getpid(), Image: image, FDs: s.descriptors(),
+		Dir: m.launched, State: text}, nil
+}
+
+// image is a descriptor of the binary that runs now, opened once.
+func (m *master) image() (int, error) {
+	if m.imageFD == 0 {
+		fd, err := openForExec(self())
+		if err != nil {
+			return -1, fmt.Errorf("the running program: %w", err)
+		}
+		m.imageFD = fd
+	}
+	return m.imageFD, nil
+}
+
+// spawnsDone lets an upgrade go on that had to wait for them.
+func (m *master) spawnsDone() {
+	if m.change != nil && m.change.path != "" && len(m.toSpawn) == 0 {
+		m.tryExec()
+	}
+}
