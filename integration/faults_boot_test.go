@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -60,8 +61,9 @@ func TestProgramThatCannotRun(t *testing.T) {
 	}
 }
 
-// The binary is overwritten while it is run, then half written, then whole again:
-// the slot that needs it waits and heals; its neighbour never notices (F23).
+// The binary is overwritten while it is run, then half written, then whole again.
+// A worker that dies meanwhile comes back from what it was started from; a reload
+// says what is wrong, and succeeds when the program is whole (F23).
 func TestBinaryReplacedInPlace(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -78,18 +80,20 @@ func TestBinaryReplacedInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	kill(t, workers[1], syscall.SIGKILL)
-	s.log.wait(t, "text file busy (the file is being written)", s.exited)
+	s.replaced(1, workers[1])
+	if said := s.verb(1, "reload", "--wait"); !strings.Contains(said, "text file busy (the file is being written)") {
+		t.Errorf("a reload while the program is written: %s", said)
+	}
 	if err := writing.Truncate(3000); err != nil {
 		t.Fatal(err)
 	}
 	writing.Close()
-	s.waitPauses(1, "1s", "2s")
+	s.verb(1, "reload", "--wait")
 	s.untouched(2, workers[2])
 
 	remove(t, program)
 	cp(t, programs.app, program)
-	s.replaced(1, workers[1])
-	s.untouched(2, workers[2])
+	s.verb(0, "reload", "--wait")
 }
 
 // An app that can no longer start is tried ever less often: fewer than eight
