@@ -284,7 +284,7 @@ func (m *master) fail(err error) {
 func (m *master) finish(ok bool, reason string) {
 	c := m.change
 	m.change = nil
-	m.lastReload = &control.Reload{At: m.wall().Round(0), Kind: c.kind, Result: "ok", Reason: control.Printable(reason)}
+	m.lastReload = &control.Reload{At: m.wall().Round(0), Kind: c.kind, Result: "ok", Reason: printableLines(reason)}
 	if !ok {
 		m.lastReload.Result = "failed"
 	} else {
@@ -295,6 +295,15 @@ func (m *master) finish(ok bool, reason string) {
 	}
 	m.tellSupervisor(c.kind, ok, reason)
 	m.beginQueued()
+}
+
+// printableLines keeps the lines of several faults apart.
+func printableLines(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i := range lines {
+		lines[i] = control.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // beginQueued begins what was asked for meanwhile. The pool may be in the middle
