@@ -33,6 +33,7 @@ var fullLoad = flag.Bool("load.full", false, "run the tests under load at their 
 type traffic struct {
 	t         testing.TB
 	addresses []string
+	path      string        // what to GET, if not a mixture of requests; the answer is taken for the version
 	pause     time.Duration // of a client between two requests
 	over      chan struct{}
 	all       sync.WaitGroup
@@ -61,8 +62,16 @@ func (s *server) load(n int, addresses ...string) *traffic {
 	}
 	tr := crowd(s.t, addresses...)
 	if !*fullLoad {
-		tr.pause = 5 * time.Millisecond
+		tr.pause = 20 * time.Millisecond
 	}
+	tr.start(n)
+	return tr
+}
+
+// loadOf is load by GETs of one path, on an app that is not the test app.
+func (s *server) loadOf(n int, path string) *traffic {
+	tr := crowd(s.t, s.address)
+	tr.path, tr.pause = path, 20*time.Millisecond
 	tr.start(n)
 	return tr
 }
@@ -241,6 +250,9 @@ func (c *client) exchange() (version string, err error) {
 	if resp.Close || !c.keep {
 		c.hangUp()
 	}
+	if c.tr.path != "" {
+		return string(body), verify(resp, body, err, body[:max(0, min(len(body), int(resp.ContentLength)))])
+	}
 	return resp.Header.Get("X-Version"), verify(resp, body, err, want)
 }
 
@@ -309,13 +321,16 @@ func (c *client) hangUp() {
 // request draws a GET or a POST and the body that must be answered; one in fifty
 // is large.
 func (c *client) request() (request, want []byte) {
-	n := c.lot.Intn(4 << 10)
-	if c.lot.Intn(50) == 0 {
-		n = 256 << 10
-	}
 	connection := ""
 	if !c.keep {
 		connection = "Connection: close\r\n"
+	}
+	if c.tr.path != "" {
+		return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", c.tr.path, connection), nil
+	}
+	n := c.lot.Intn(4 << 10)
+	if c.lot.Intn(50) == 0 {
+		n = 256 << 10
 	}
 	if c.lot.Intn(2) == 0 {
 		return fmt.Appendf(nil, "GET /pattern?bytes=%d HTTP/1.1\r\nHost: x\r\n%s\r\n", n, connection), placesTo(n)

@@ -74,6 +74,8 @@ func boot(how string) {
 	case "slow":
 		d, _ := time.ParseDuration(os.Getenv("BOOT_FOR"))
 		time.Sleep(d)
+	case "late":
+		time.AfterFunc(200*time.Millisecond, func() { os.Exit(3) })
 	case "blocking": // a careless app, and one that dies of it
 		syscall.SetNonblock(3, false)
 		os.Exit(3)
