@@ -17,20 +17,22 @@ import (
 // child is a process that this master started and has not reaped, or has
 // reaped and is still hearing out: its last words may wait in the pipe.
 type child struct {
-	pid, slot int
-	gen       int
-	signal    unix.Signal // asks it to leave if it does not take commands
-	born      uint64      // its start time, which tells it from a later process of the same pid
-	pipe      *os.File    // read end of its heartbeat pipe, owned by its reader
-	pipeFD    int         // its number, as long as the reader runs
-	reader    *pipeReader
-	command   int    // our end of its command socket, non-blocking; -1 when closed
-	commands  bool   // it reads the command socket
-	junk      bool   // it wrote nonsense once, which was logged
-	failed    string // what its first stage said
-	pipeOver  bool
-	resting   bool        // its reader has ended for the sake of an exec
-	exit      *pool.Event // set once reaped
+	pid, slot  int
+	gen        int
+	signal     unix.Signal // asks it to leave if it does not take commands
+	born       uint64      // its start time, which tells it from a later process of the same pid
+	pipe       *os.File    // read end of its heartbeat pipe, owned by its reader
+	pipeFD     int         // its number, as long as the reader runs
+	reader     *pipeReader
+	notify     *notifyReader // nil for a native worker
+	command    int           // our end of its command socket, non-blocking; -1 when closed
+	commands   bool          // it reads the command socket
+	junk       bool          // it wrote nonsense once, which was logged
+	failed     string        // what its first stage said
+	pipeOver   bool
+	notifyOver bool        // nobody reads its notify socket
+	resting    bool        // its reader has ended for the sake of an exec
+	exit       *pool.Event // set once reaped
 }
 
 // farewell bounds how long a dead worker's pipe is read. Normally it ends at
@@ -40,6 +42,7 @@ const farewell = 100 * time.Millisecond
 func newChild(pid, slot int, gen *generation, e *ends) *child {
 	c := &child{pid: pid, slot: slot, gen: gen.Number, signal: unix.Signal(gen.Signal), born: startTime(pid), command: e.commandOurs}
 	c.listen(e.pipeRead, wire.Lines{})
+	c.listenToNotify(e.notify, e.notifyName)
 	return c
 }
 
@@ -47,6 +50,12 @@ func newChild(pid, slot int, gen *generation, e *ends) *child {
 func (c *child) listen(fd int, lines wire.Lines) {
 	c.pipeFD, c.pipe = fd, os.NewFile(uintptr(fd), "heartbeat pipe")
 	c.reader = &pipeReader{slot: c.slot, pid: c.pid, pipe: c.pipe, lines: lines}
+}
+
+// wake has a reader that has ended for the sake of an exec go on.
+func (c *child) wake(events chan<- event) {
+	_ = c.pipe.SetReadDeadline(time.Time{})
+	go c.reader.run(events)
 }
 
 func (c *child) closeCommand() {
@@ -88,7 +97,7 @@ type pipeReader struct {
 	said      int // lines and bytes since
 	bytes     int
 	since     time.Time
-	resting   atomic.Bool // set by the loop, before it wakes the reader by a deadline
+	farewell  atomic.Bool // set at the exit: a deadline is the end then, otherwise a rest
 }
 
 // run forwards what the worker says, until its end of the pipe is closed
@@ -102,7 +111,7 @@ func (p *pipeReader) run(events chan<- event) {
 		n, err := p.pipe.Read(buf)
 		p.take(buf[:n])
 		switch {
-		case err != nil && p.resting.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+		case !p.farewell.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 			p.tell(isResting, "")
 			return
 		case err != nil:
@@ -117,8 +126,9 @@ func (p *pipeReader) run(events chan<- event) {
 // rest has the reader end and leave what it has of an unfinished line in lines.
 // The loop hears isResting then, or pipeOver if that came first.
 func (p *pipeReader) rest() {
-	p.resting.Store(true)
-	_ = p.pipe.SetReadDeadline(time.Now())
+	if p.pipe != nil {
+		_ = p.pipe.SetReadDeadline(time.Now())
+	}
 }
 
 func (p *pipeReader) take(piece []byte) {

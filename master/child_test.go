@@ -94,7 +94,9 @@ func TestReadPipeGivesUpAtItsDeadline(t *testing.T) {
 	defer w.Close() // a grandchild that lives on would hold it
 	events := make(chan event, 1)
 	r.SetReadDeadline(time.Now())
-	(&pipeReader{slot: 1, pid: 1, pipe: r}).run(events)
+	p := &pipeReader{slot: 1, pid: 1, pipe: r}
+	p.farewell.Store(true)
+	p.run(events)
 	if e := <-events; e.said != pipeOver {
 		t.Errorf("got %+v", e)
 	}
@@ -164,4 +166,39 @@ func TestAPidGivenAnew(t *testing.T) {
 	oldEnds.closeTheirs()
 	newEnds.closeTheirs()
 	fresh.closeCommand()
+}
+
+// Without a farewell a deadline is a rest: the file stays open, and what there is
+// of a line is kept for who reads on.
+func TestReadPipeRests(t *testing.T) {
+	t.Parallel()
+	r, w := heartbeat(t)
+	defer w.Close()
+	events := make(chan event, 4)
+	p := &pipeReader{slot: 1, pid: 1, pipe: r}
+	go p.run(events)
+	if _, err := w.WriteString("{\"type\":\"hello\"}\n{\"type\":\"rea"); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-events; e.Kind != pool.HelloSaid {
+		t.Fatalf("got %+v", e)
+	}
+	p.rest()
+	if e := <-events; e.said != isResting {
+		t.Fatalf("got %+v", e)
+	}
+	partial, skipping := p.lines.Rest()
+	next := &pipeReader{slot: 1, pid: 1, pipe: r, lines: wire.ResumeLines(partial, skipping)}
+	_ = r.SetReadDeadline(time.Time{})
+	go next.run(events)
+	if _, err := w.WriteString("dy\"}\n"); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-events; e.Kind != pool.ReadySaid {
+		t.Errorf("got %+v", e)
+	}
+	w.Close()
+	if e := <-events; e.said != pipeOver {
+		t.Errorf("got %+v", e)
+	}
 }

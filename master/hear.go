@@ -21,6 +21,13 @@ func (m *master) hear(e event) {
 	case pipeOver:
 		c.pipeOver = true
 		m.heardOut(c)
+	case notifyOver:
+		c.notifyOver = true
+		if !m.quiescing {
+			c.wakeNotify(m.events)
+		}
+	case saysStatus:
+		m.log.Debug("worker says", "worker", c.slot, "pid", c.pid, "status", e.Why)
 	case isResting:
 		m.rested(c)
 	case wasJunk:
@@ -37,13 +44,16 @@ func (m *master) hear(e event) {
 // rested notes that nobody reads c's pipe. If c is dead there is nothing more to
 // read.
 func (m *master) rested(c *child) {
-	if c.exit == nil {
+	switch {
+	case c.exit != nil:
+		_ = c.pipe.Close()
+		c.pipeOver = true
+		m.heardOut(c)
+	case m.quiescing:
 		c.resting = true
-		return
+	default:
+		c.wake(m.events)
 	}
-	_ = c.pipe.Close()
-	c.pipeOver = true
-	m.heardOut(c)
 }
 
 func (m *master) hearWorker(c *child, e event) {
@@ -95,6 +105,7 @@ func (m *master) heardOut(c *child) {
 	}
 	delete(m.children, c.pid)
 	c.closeCommand()
+	c.closeNotify()
 	if c.failed != "" {
 		c.exit.Why = c.failed
 	}

@@ -44,6 +44,7 @@ type master struct {
 	supervisor *sdnotify.Sender
 	summed     string // what it was told last
 	chores     chores
+	quiescing  bool // the readers are to come to rest
 
 	output        *output
 	signals       *signals
@@ -78,13 +79,15 @@ type event struct {
 type said int
 
 const (
-	forPool   said = iota // the Event in it
-	pipeOver              // no more will come through PID's pipe
-	wasJunk               // PID wrote a line that means nothing
-	askReopen             // PID wants its log files opened anew
-	forNobody             // PID said what this version does not know
-	isFailed              // PID's first stage says Why it could not start the app
-	isResting             // nothing more comes through PID's pipe until it is read again
+	forPool    said = iota // the Event in it
+	pipeOver               // no more will come through PID's pipe
+	wasJunk                // PID wrote a line that means nothing
+	askReopen              // PID wants its log files opened anew
+	forNobody              // PID said what this version does not know
+	isFailed               // PID's first stage says Why it could not start the app
+	notifyOver             // nobody reads PID's notify socket any more
+	saysStatus             // PID says what it does, Why
+	isResting              // nothing more comes through PID's pipe until it is read again
 )
 
 // Run is the life of a master: it returns nil after a stop that was asked for,

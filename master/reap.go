@@ -31,8 +31,11 @@ func (m *master) bury(c *child) {
 		return
 	}
 	c.exit = exitEvent(c.pid, status)
-	_ = c.pipe.SetReadDeadline(time.Now().Add(farewell)) // fails if the reader is done already
-	if c.resting {                                       // its last words are to be heard all the same
+	c.reader.farewell.Store(true)
+	if c.pipe != nil {
+		_ = c.pipe.SetReadDeadline(time.Now().Add(farewell)) // fails if the reader is done already
+	}
+	if c.resting { // its last words are to be heard all the same
 		c.resting = false
 		go c.reader.run(m.events)
 	}

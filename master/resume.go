@@ -101,6 +101,9 @@ func (m *master) takeChild(s childState) {
 	if !c.pipeOver {
 		go c.reader.run(m.events)
 	}
+	if c.notify != nil {
+		go c.notify.run(m.events)
+	}
 }
 
 // continueChange goes on with the upgrade: the workers are of the old binary's

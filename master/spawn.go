@@ -23,6 +23,9 @@ func (m *master) spawn(slot int, gen *generation) (*child, error) {
 	m.keepNonblocking(gen)
 	gen.program.refresh()
 	ends, err := newEnds()
+	if err == nil && !gen.App.Self {
+		err = ends.addNotify()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +47,7 @@ func (m *master) spawn(slot int, gen *generation) (*child, error) {
 		exe = len(files)
 		files = append(files, gen.program.fd)
 	}
-	pid, err := forkExec(gen.App.Argv[:1], gen.workerEnv(slot, exe), files)
+	pid, err := forkExec(gen.App.Argv[:1], gen.workerEnv(slot, exe, ends.notifyName), files)
 	if err != nil {
 		ends.closeOurs()
 		return nil, err
@@ -71,6 +74,9 @@ func (m *master) adopt(c *child) *child {
 	}
 	m.children[c.pid] = c
 	go c.reader.run(m.events)
+	if c.notify != nil {
+		go c.notify.run(m.events)
+	}
 	return c
 }
 
@@ -90,14 +96,19 @@ func forkExec(argv, env []string, files []int) (int, error) {
 }
 
 // ends are both sides of a worker's pipe and command socket.
-type ends struct{ pipeRead, pipeWrite, commandOurs, commandTheirs int }
+type ends struct {
+	pipeRead, pipeWrite        int
+	commandOurs, commandTheirs int
+	notify                     int // -1 without one
+	notifyName                 string
+}
 
 func newEnds() (*ends, error) {
 	var p [2]int
 	if err := pipe(&p); err != nil {
 		return nil, fatal("heartbeat pipe", err)
 	}
-	e := &ends{pipeRead: p[0], pipeWrite: p[1]}
+	e := &ends{pipeRead: p[0], pipeWrite: p[1], notify: -1}
 	var err error
 	if e.commandOurs, e.commandTheirs, err = socketpair(); err == nil {
 		// Both ends of the pipe are non-blocking: the worker drops a beat rather
@@ -116,6 +127,16 @@ func newEnds() (*ends, error) {
 	return nil, fatal("command socket", err)
 }
 
+// addNotify adds the socket for an app that speaks sd_notify.
+func (e *ends) addNotify() (err error) {
+	if e.notify, e.notifyName, err = openNotify(); err != nil {
+		e.closeOurs()
+		e.closeTheirs()
+		return fatal("notify socket", err)
+	}
+	return nil
+}
+
 func (e *ends) closeTheirs() {
 	_ = unix.Close(e.pipeWrite)
 	_ = unix.Close(e.commandTheirs)
@@ -124,11 +145,12 @@ func (e *ends) closeTheirs() {
 func (e *ends) closeOurs() {
 	_ = unix.Close(e.pipeRead)
 	_ = unix.Close(e.commandOurs)
+	closeFD(e.notify)
 }
 
 // workerEnv is the environment of the worker in slot, with the order for its
 // first stage.
-func (g *generation) workerEnv(slot, exe int) []string {
+func (g *generation) workerEnv(slot, exe int, notify string) []string {
 	n := len(g.listeners)
 	names := make([]string, n)
 	for i, l := range g.listeners {
@@ -142,6 +164,12 @@ func (g *generation) workerEnv(slot, exe int) []string {
 		wire.EnvListenNames+"="+strings.Join(names, ":"),
 		wire.EnvPipeFD+"="+strconv.Itoa(wire.FirstListener+n),
 		wire.EnvCommandFD+"="+strconv.Itoa(wire.FirstListener+n+1))
+	if notify != "" {
+		env = append(env, wire.EnvNotify+"=@"+notify)
+		if s := g.Limits.Silence; s > 0 {
+			env = append(env, wire.EnvWatchdog+"="+strconv.FormatInt(s.Microseconds(), 10))
+		}
+	}
 	return g.order(exe).Environ(env)
 }
 

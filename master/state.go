@@ -86,6 +86,8 @@ type childState struct {
 	Failed   string `json:"failed,omitempty"`
 	Partial  []byte `json:"partial,omitempty"` // of a line that is not complete yet
 	Skipping bool   `json:"skipping,omitempty"`
+	Notify   int    `json:"notify,omitempty"` // 0: none
+	NotifyAs string `json:"notify_as,omitempty"`
 }
 
 type changeState struct {
@@ -126,6 +128,9 @@ func (c *child) save() childState {
 		Command: c.command, Commands: c.commands, Junk: c.junk, Failed: c.failed}
 	if c.pipeOver {
 		s.Pipe = -1
+	}
+	if c.notify != nil {
+		s.Notify, s.NotifyAs = c.notify.fd, c.notify.name
 	}
 	if c.resting { // otherwise its reader is at work, and this is for a trial
 		s.Partial, s.Skipping = c.reader.lines.Rest()
@@ -170,7 +175,7 @@ func (s state) descriptors() []int {
 		all = append(all, l.In, l.Read, l.Out, l.Command)
 	}
 	for _, c := range s.Children {
-		all = append(all, c.Pipe, c.Command)
+		all = append(all, c.Pipe, c.Command, c.Notify)
 	}
 	for _, c := range []*changeState{s.Change, s.Queued} {
 		if c != nil {
@@ -229,8 +234,11 @@ func (s childState) child() *child {
 	if s.Pipe < 0 {
 		c.pipeOver = true
 		c.reader = &pipeReader{}
-		return c
+	} else {
+		c.listen(s.Pipe, wire.ResumeLines(s.Partial, s.Skipping))
 	}
-	c.listen(s.Pipe, wire.ResumeLines(s.Partial, s.Skipping))
+	if s.Notify > 0 {
+		c.listenToNotify(s.Notify, s.NotifyAs)
+	}
 	return c
 }

@@ -122,9 +122,11 @@ func (m *master) tryExec() {
 // the control socket are answered, the readers of the pipes hand over what they
 // have, children that have died are heard out. What arrives meanwhile is taken.
 func (m *master) quiesce() error {
+	m.quiescing = true
 	idle := m.control.Suspend()
 	for _, c := range m.children {
 		c.reader.rest()
+		c.notify.rest()
 	}
 	late := time.NewTimer(quiesceLimit)
 	defer late.Stop()
@@ -152,7 +154,7 @@ func (m *master) quiesce() error {
 // allRest says that no reader runs and nobody is half reaped.
 func (m *master) allRest() bool {
 	for _, c := range m.children {
-		if !c.resting && !(c.pipeOver && c.exit == nil) {
+		if !c.resting && !(c.pipeOver && c.exit == nil) || !c.notifyRests() {
 			return false
 		}
 	}
@@ -176,13 +178,15 @@ func (m *master) lastSignals() {
 
 // unquiesce goes on as before.
 func (m *master) unquiesce() {
+	m.quiescing = false
 	m.signals.catch()
 	for _, c := range m.children {
-		c.reader.resting.Store(false)
+		c.wakeNotify(m.events)
 		if c.resting {
 			c.resting = false
+			c.wake(m.events)
+		} else if c.exit == nil && c.pipe != nil {
 			_ = c.pipe.SetReadDeadline(time.Time{})
-			go c.reader.run(m.events)
 		}
 	}
 	m.control.Resume()

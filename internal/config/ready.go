@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
@@ -30,14 +29,12 @@ func readyRule(text string) (ReadyRule, error) {
 	switch text {
 	case "auto":
 		return ReadyRule{Word: true, Alive: autoAlive}, nil
-	case "pipe":
+	case "pipe", "notify":
 		return ReadyRule{Word: true}, nil
-	case "notify":
-		return ReadyRule{}, errors.New(`"notify" is ` + sayNotYet)
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return ReadyRule{}, fmt.Errorf(`%q is none of auto, pipe and a duration such as "5s"`, text)
+		return ReadyRule{}, fmt.Errorf(`%q is none of auto, pipe, notify and a duration such as "5s"`, text)
 	}
 	return ReadyRule{Alive: d}, nil
 }

@@ -15,6 +15,9 @@ const (
 	EnvCommandFD  = "FUGUE_COMMAND_FD" // stream socket: commands in, EOF when the master is gone
 	EnvSettings   = "FUGUE_SETTINGS"   // Settings as JSON
 
+	EnvNotify   = "NOTIFY_SOCKET" // where READY=1 and the like may be sent to (sd_notify(3)), for foreign apps
+	EnvWatchdog = "WATCHDOG_USEC" // longest it may be silent once it has sent WATCHDOG=1, microseconds
+
 	EnvListenFDs   = "LISTEN_FDS"     // number of listeners, from descriptor 3 (sd_listen_fds(3))
 	EnvListenNames = "LISTEN_FDNAMES" // their names, colon-separated
 	EnvListenPID   = "LISTEN_PID"     // the process they are meant for

@@ -36,8 +36,9 @@ type Event struct {
 	ID     string // of a request, unique in its worker
 	N      int
 	Quick  bool
-	Code   int // exit status, when Signal is 0
-	Signal int // the signal that ended it
+	Bare   bool // of a BeatHeard: it is alive, and says no numbers
+	Code   int  // exit status, when Signal is 0
+	Signal int  // the signal that ended it
 	Why    string
 	Beat   Beat
 	Limits *Limits

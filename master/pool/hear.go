@@ -13,7 +13,10 @@ func (p *Pool) beatHeard(now time.Duration, ev Event) bool {
 	}
 	p.nearer = p.nearer || !w.beats
 	w.heardFrom(now)
-	w.beats, w.beat = true, ev.Beat
+	w.beats = true
+	if !ev.Bare {
+		w.beat = ev.Beat
+	}
 	if !w.worn() {
 		return false
 	}

@@ -108,7 +108,7 @@ func (p *Pool) mute(w *worker) string {
 	if w.greets || w.limits.Alive > 0 {
 		return ""
 	}
-	return `: it has to say so through its pipe (ready = "pipe") and said nothing`
+	return `: it has to say so (ready = "pipe" or "notify") and said nothing`
 }
 
 // Deadline says when to step with Ticked, if nothing happens before; false when
