@@ -52,7 +52,6 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"key to come", demo + "app.proxy = true", `unicorn.toml:2: app.proxy: known, but not in this version yet`},
 		{"table to come", demo + "[admin]\nlisten = \":1\"", `unicorn.toml:2: admin: known, but not in this version yet`},
 		{"key of a table to come", demo + "[http]\nh2c = true", `unicorn.toml:3: http.h2c: known, but not`},
-		{"value to come", "[app]\ndemo=true\nready = \"notify\"", `unicorn.toml:3: app.ready: "notify" is known, but not`},
 
 		// watch
 		{"status of no error", demo + "[watch]\nstatus = 200", `unicorn.toml:3: watch.status: must be 0 or a status of an error`},
@@ -105,7 +104,7 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"header limit too small", demo + "[http]\nmax_header_bytes = \"1B\"", `must be at least "1KiB"`},
 		{"log_format", demo + `log_format = "xml"`, `log_format: must be text or json, not "xml"`},
 		{"stop_signal", demo + `app.stop_signal = "KILL"`, `"KILL" cannot be used: one of HUP INT QUIT TERM`},
-		{"ready", demo + `app.ready = "later"`, `"later" is none of auto, pipe and a duration`},
+		{"ready", demo + `app.ready = "later"`, `"later" is none of auto, pipe, notify and a duration`},
 		{"ready too late", "boot_timeout = \"2s\"\n" + demo + `app.ready = "2s"`, `never is within boot_timeout`},
 
 		// app

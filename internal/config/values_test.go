@@ -149,7 +149,7 @@ func TestStopSignals(t *testing.T) {
 func TestReadyRules(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]ReadyRule{
-		"auto": {Word: true, Alive: time.Second}, "pipe": {Word: true}, "5s": {Alive: 5 * time.Second}, "nonsense": {Word: true, Alive: time.Second},
+		"auto": {Word: true, Alive: time.Second}, "pipe": {Word: true}, "notify": {Word: true}, "5s": {Alive: 5 * time.Second}, "nonsense": {Word: true, Alive: time.Second},
 	} {
 		c := Default()
 		c.App.Ready = text
@@ -157,7 +157,7 @@ func TestReadyRules(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
-	for _, text := range []string{"", "0s", "-1s", "notify", "5"} {
+	for _, text := range []string{"", "0s", "-1s", "Notify", "5"} {
 		if checkReady(text) == nil {
 			t.Errorf("%q is taken", text)
 		}
