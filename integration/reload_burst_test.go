@@ -27,7 +27,7 @@ func (s *server) census() *census {
 			select {
 			case <-c.over:
 				return
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(10 * time.Millisecond):
 			}
 			if st, err := s.tryStatus(); err == nil {
 				c.most = max(c.most, len(st.Workers))

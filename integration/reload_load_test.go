@@ -18,6 +18,14 @@ func full(big, small int) int {
 	return small
 }
 
+// long leaves out what takes long at -short.
+func long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+}
+
 // noGap checks how long a crowd was without an answer, where the machine is ours.
 func noGap(t testing.TB, got ledger) {
 	t.Helper()

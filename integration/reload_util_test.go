@@ -130,6 +130,19 @@ func (d *deployment) edit(pairs ...string) {
 	d.script(d.file, strings.NewReplacer(pairs...).Replace(readAll(d.t, d.file)), 0o644)
 }
 
+// seldom is eventually for what takes seconds and is not asked for free: a look at
+// the status costs the master as much as a request.
+func seldom(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		if ok() {
+			return true
+		}
+		time.Sleep(25 * time.Millisecond) // between two looks, not instead of one
+		return false
+	})
+}
+
 // at is the same server, reached by another of its addresses.
 func (s *server) at(address string) *server {
 	other := *s
@@ -160,7 +173,7 @@ func (s *server) outcome(act func()) control.Reload {
 	before := s.look().LastReload
 	act()
 	var now *control.Reload
-	eventually(s.t, "last_reload has news", func() bool {
+	seldom(s.t, "last_reload has news", func() bool {
 		st := s.look()
 		now = st.LastReload
 		return now != nil && (before == nil || !now.At.Equal(before.At)) && st.State == "running"
@@ -191,7 +204,7 @@ func (s *server) failed(kind string, act func()) control.Reload {
 // settled waits until exactly n workers exist, all ready and of one generation.
 func (s *server) settled(n int) (st control.Status) {
 	s.t.Helper()
-	eventually(s.t, fmt.Sprintf("%d workers of one generation are ready", n), func() bool {
+	seldom(s.t, fmt.Sprintf("%d workers of one generation are ready", n), func() bool {
 		st = s.look()
 		if st.State != "running" || len(st.Workers) != n || len(pids(st)) != n {
 			return false
@@ -217,7 +230,7 @@ func (s *server) unchanged(st control.Status) {
 	if now.PID != s.pid {
 		s.t.Errorf("the master is %d, not %d", now.PID, s.pid)
 	}
-	eventually(s.t, fmt.Sprintf("there are %d workers", len(st.Workers)), func() bool { return len(s.look().Workers) == len(st.Workers) })
+	seldom(s.t, fmt.Sprintf("there are %d workers", len(st.Workers)), func() bool { return len(s.look().Workers) == len(st.Workers) })
 }
 
 // answersWith checks which version of the app answers.

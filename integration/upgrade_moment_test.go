@@ -16,6 +16,7 @@ var moments = []string{"upgrade begins", "the new program can take over", "execu
 // that serves a request when it has answered (F33).
 func TestKillAtEachMoment(t *testing.T) {
 	t.Parallel()
+	long(t)
 	for _, moment := range moments {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
@@ -30,7 +31,7 @@ func TestKillAtEachMoment(t *testing.T) {
 			if err := <-answer; err != nil {
 				t.Errorf("the request that was under way: %v", err)
 			}
-			eventually(t, "nobody runs from the folder", func() bool { return len(runFrom(t, d.dir)) == 0 })
+			seldom(t, "nobody runs from the folder", func() bool { return len(runFrom(t, d.dir)) == 0 })
 		})
 	}
 }
@@ -39,6 +40,7 @@ func TestKillAtEachMoment(t *testing.T) {
 // there to catch them, end nothing and stop nothing (F55).
 func TestSignalsAmidExec(t *testing.T) {
 	t.Parallel()
+	long(t)
 	d := deploy(t, "workers = 2\n", "")
 	d.noCrash()
 	d.waitWorkers(2)
@@ -59,7 +61,7 @@ func TestSignalsAmidExec(t *testing.T) {
 		storm.Wait()
 		d.log.waitN(t, "msg=\"took over\"", executed+1, d.exited)
 		d.calm(2)
-		eventually(t, "the last upgrade is done", func() bool {
+		seldom(t, "the last upgrade is done", func() bool {
 			st := d.look()
 			return st.State == "running" && st.LastReload != nil && st.LastReload.Result == "ok" && (st.Version == secondMaster) == (i%2 == 0)
 		})
