@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fugue-http/fugue/internal/handover"
 )
 
 // collect reaps pid if it has ended. What is left of its process group is
@@ -56,8 +58,20 @@ func (m *master) reapOrphans() {
 			m.bury(c)
 		} else if m.output.isLogger(pid) {
 			m.output.reap()
-		} else if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); got != pid || err != nil {
+		} else if !reapStranger(pid) {
 			return
 		}
 	}
+}
+
+// reapStranger waits for a child that this loop does not know. It may be the trial
+// of a new binary, which waits for it as well.
+func reapStranger(pid int) bool {
+	var status unix.WaitStatus
+	got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+	if got != pid || err != nil {
+		return false
+	}
+	handover.Reaped(pid, status)
+	return true
 }

@@ -43,6 +43,7 @@ func (n Note) exec(run func(env []string) error) error {
 	}
 	defer unix.Close(note)
 	defer closeOnExec(n.all())
+	defer keepLimit()()
 	for _, fd := range append(n.all(), note) {
 		if err := setInheritable(fd); err != nil {
 			return err
@@ -60,6 +61,22 @@ func setInheritable(fd int) error {
 		return fmt.Errorf("descriptor %d: %w", fd, err)
 	}
 	return nil
+}
+
+// keepLimit returns what raises the limit of open files again: the Go runtime has
+// raised it for itself, and syscall.Exec lowers it, whether it succeeds or not. A
+// master with many workers needs it.
+func keepLimit() func() {
+	var was unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &was) != nil {
+		return func() {}
+	}
+	return func() {
+		var now unix.Rlimit
+		if unix.Getrlimit(unix.RLIMIT_NOFILE, &now) == nil && now != was {
+			_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
+		}
+	}
 }
 
 func closeOnExec(fds []int) {

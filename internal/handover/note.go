@@ -95,9 +95,9 @@ func fromEnv() (*Note, error) {
 
 const firstFD = 3
 
-// isMemory says that fd is a file of its own that has no name: a forged variable
-// may name anything.
+// isMemory says that fd is a file of this user that has no name: a forged variable
+// may name anything, and what a Note says is executed.
 func isMemory(fd int) bool {
 	var st unix.Stat_t
-	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0 && int(st.Uid) == os.Geteuid()
 }

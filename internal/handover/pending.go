@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,10 +15,16 @@ import (
 
 // firstSteps is how long a new image may take until it has taken over; the
 // workers serve meanwhile, but nobody watches them.
-const firstSteps = 20 * time.Second
+var firstSteps = 20 * time.Second // less in tests
 
 // pending is the Note that this process was started with, until Taken.
 var pending atomic.Pointer[Note]
+
+// ways is held by whoever decides which way pending goes: forward (Taken) or back.
+var ways sync.Mutex
+
+// watchdog goes back if nobody has decided in time.
+var watchdog *time.Timer
 
 // dir is where the program was started first.
 var dir string
@@ -40,7 +47,7 @@ func init() {
 		return
 	}
 	keepName()
-	time.AfterFunc(firstSteps, func() {
+	watchdog = time.AfterFunc(firstSteps, func() {
 		Back(fmt.Errorf("the new program has not taken over within %s", firstSteps))
 	})
 }
@@ -56,12 +63,22 @@ func Dir() (string, error) {
 	return os.Getwd()
 }
 
-// Taken says that this image is the master now: there is no way back.
+// Taken says that this image is the master now: there is no way back. It does not
+// return if the watchdog was faster and is executing the old one.
 func Taken() error {
-	if fault == "adopt" && Pending() != nil && Pending().Failed == "" {
+	ways.Lock()
+	defer ways.Unlock()
+	n := Pending()
+	if n == nil {
+		return nil
+	}
+	if fault == "adopt" && n.Failed == "" {
 		return errors.New("told to fail by a test")
 	}
 	pending.Store(nil)
+	if watchdog != nil {
+		watchdog.Stop()
+	}
 	return nil
 }
 
@@ -74,10 +91,13 @@ func giveUp(err error) {
 // Back executes the old image again, which learns why. It returns if there is
 // nothing to go back to, or if that fails as well.
 func Back(why error) {
-	n := pending.Swap(nil)
+	ways.Lock()
+	defer ways.Unlock()
+	n := Pending()
 	if n == nil || n.Reply != 0 || n.Failed != "" {
 		return
 	}
+	pending.Store(nil)
 	back := *n
 	back.Failed = why.Error()
 	fmt.Fprintln(os.Stderr, "fugue: back to the old program:", back.exec(func(env []string) error {

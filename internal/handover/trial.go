@@ -36,7 +36,7 @@ func Answer(err error) {
 	}
 	a := answer{Version: version}
 	if err != nil {
-		a.Fault = err.Error()
+		a.Fault = clip(err.Error())
 	}
 	text, bad := json.Marshal(a)
 	if bad == nil {
@@ -48,6 +48,17 @@ func Answer(err error) {
 	os.Exit(0)
 }
 
+// longestFault, with every byte of it escaped, fits into a pipe (64 KiB), which is
+// read when the trial is over.
+const longestFault = 8 << 10
+
+func clip(text string) string {
+	if len(text) <= longestFault {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestFault], "") + " …"
+}
+
 // Trial says that this process only has to say whether it could take over.
 func Trial() bool {
 	n := pending.Load()
@@ -56,6 +67,9 @@ func Trial() bool {
 
 // replyTime is for reading what is there already.
 const replyTime = 100 * time.Millisecond
+
+// strayTime is for being told of an exit that was waited for elsewhere.
+const strayTime = 100 * time.Millisecond
 
 // lastWords bounds what a program may print that is shown.
 const lastWords = 4 << 10
@@ -117,7 +131,7 @@ func (r result) verdict(reply *os.File) (string, error) {
 type result struct {
 	path    string
 	status  unix.WaitStatus
-	known   bool // false: somebody else has waited for it
+	known   bool // false: somebody else has waited for it and not said so
 	printed string
 }
 
@@ -145,7 +159,8 @@ func join(a, b string) string {
 }
 
 // runToEnd starts the program with /dev/null, a pipe as 1 and 2, and files from 3
-// on, and waits until it has ended. One that is late is killed, with its group.
+// on, and waits until it has ended. One that is late is killed, with its group,
+// which it may have left (setpgid(2)).
 func runToEnd(path string, args, env []string, files []int, limit time.Duration) (result, error) {
 	r := result{path: path}
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -161,6 +176,7 @@ func runToEnd(path string, args, env []string, files []int, limit time.Duration)
 	if env == nil {
 		env = stage.Without(os.Environ(), Env)
 	}
+	defer found.begin()()
 	fds := []uintptr{uintptr(null), in.Fd(), in.Fd()}
 	for _, fd := range files {
 		fds = append(fds, uintptr(fd))
@@ -172,7 +188,7 @@ func runToEnd(path string, args, env []string, files []int, limit time.Duration)
 	}
 	printed := make(chan string, 1)
 	go func() { printed <- readLast(out) }() // ends with out, at the latest below
-	late := time.AfterFunc(limit, func() { _ = unix.Kill(-pid, unix.SIGKILL) })
+	late := time.AfterFunc(limit, func() { _, _ = unix.Kill(-pid, unix.SIGKILL), unix.Kill(pid, unix.SIGKILL) })
 	r.status, r.known = wait(pid)
 	inTime := late.Stop()
 	_ = unix.Kill(-pid, unix.SIGKILL) // what it has started; ESRCH if nothing
@@ -192,8 +208,12 @@ func wait(pid int) (unix.WaitStatus, bool) {
 	var status unix.WaitStatus
 	for {
 		got, err := unix.Wait4(pid, &status, 0, nil)
-		if err != unix.EINTR {
-			return status, got == pid && err == nil
+		switch err {
+		case nil:
+			return status, got == pid
+		case unix.EINTR:
+		default: // it was waited for already
+			return found.take(pid, strayTime)
 		}
 	}
 }

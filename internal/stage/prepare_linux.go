@@ -151,6 +151,9 @@ func ExecFD(fd int, argv, env []string) error {
 	if err != nil {
 		return err
 	}
+	// The Go runtime has raised the limit of open files for itself. syscall.Exec gives
+	// it back, also if it fails as here; the app would keep it otherwise.
+	_ = syscall.Exec("", argv, env)
 	var empty byte
 	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(fd), uintptr(unsafe.Pointer(&empty)),
 		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&vars[0])), unix.AT_EMPTY_PATH, 0)
