@@ -45,6 +45,7 @@ func (p *Pool) advance(now time.Duration) {
 		p.advanceProven()
 	case !r.started && p.wish == 0 && r.wish <= 0:
 		p.commit() // nobody is wished for
+		p.advanceProven()
 	case !r.started && max(p.room(), r.wish+r.limits.Surge-p.counted()) > 0:
 		r.started = true
 		p.spawn(now, 1, r.gen, r.limits)

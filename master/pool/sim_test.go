@@ -178,6 +178,8 @@ func (w *world) turn() error {
 	due, any := w.pool.Deadline()
 	next, at := w.next()
 	switch {
+	case next < 0 && !any && w.rolling:
+		return fmt.Errorf("the reload waits for nothing")
 	case next < 0 && !any:
 		w.now += time.Second
 		w.step(Event{Kind: ScaleAsked, N: w.wish}) // nothing to wait for
