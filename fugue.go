@@ -87,7 +87,7 @@ func lead(opts Options) error {
 		cfg, err := opts.configFrom(dir)
 		return cfg, self(), err
 	}
-	o := master.Options{Version: version.String(), App: self(), Load: load,
+	o := master.Options{Version: version.String(), App: self(), Load: load, Dir: dir,
 		Workers: func(now []int) { pids.Store(&now) },
 		Started: func() {
 			role.daemon.Ok()

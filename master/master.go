@@ -102,7 +102,7 @@ func Run(opt Options) error {
 	if note := handover.Pending(); note != nil {
 		return m.runOn(note)
 	}
-	m.launched, _ = os.Getwd() // paths on the command line are relative to it
+	m.launched = opt.Dir
 	if err := m.open(); err != nil {
 		m.release()
 		return err

@@ -17,6 +17,10 @@ type Options struct {
 	// own. Without it there are no reloads.
 	Load func() (*config.Config, App, error)
 
+	// Dir is where the program was started: a daemon has left that folder, and paths
+	// of its command line are relative to it. "" if it is gone.
+	Dir string
+
 	// Preflight are the arguments, the program's name first, with which a new binary
 	// has to exit with 0 before it is considered for an upgrade; nil for none.
 	Preflight []string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -48,12 +49,12 @@ func sameFile(a, b string) bool {
 
 // tryImage tries the new binary as a child: with -t, and as it would be executed.
 func (m *master) tryImage(c *change) {
-	at, path, preflight := c.at, m.binary, m.opt.Preflight
+	at, path, preflight, dir := c.at, m.binary, m.opt.Preflight, m.launched
 	note, err := m.note(nil)
 	go func() {
 		p := prepared{at: at, upgrade: true, path: path, err: err}
 		if err == nil {
-			p.version, p.err = tryImage(path, preflight, note)
+			p.version, p.err = tryImage(path, preflight, dir, note)
 		}
 		if p.err != nil {
 			p.err = fmt.Errorf("the new program is refused: %w", p.err)
@@ -62,12 +63,12 @@ func (m *master) tryImage(c *change) {
 	}()
 }
 
-func tryImage(path string, preflight []string, note handover.Note) (version string, err error) {
+func tryImage(path string, preflight []string, dir string, note handover.Note) (version string, err error) {
 	if err := trusted(path); err != nil {
 		return "", err
 	}
 	if preflight != nil {
-		if err := handover.Check(path, preflight, trialLimit); err != nil {
+		if err := handover.Check(path, preflight, dir, trialLimit); err != nil {
 			return "", err
 		}
 	}
@@ -201,10 +202,25 @@ func (m *master) exec(path string) error {
 	}
 	m.log.Info("executing the new program", "path", path)
 	m.output.writer.close()
+	note.Last = m.lastCall
 	err = handover.Exec(path, note)
 	m.output.restart()
 	m.log = m.output.log
 	return err
+}
+
+// lastCall gives TERM, QUIT and INT their default back, and looks whether one has
+// arrived since the last look: in the channel it would be lost with this image. It
+// is put back for the loop then.
+func (m *master) lastCall() error {
+	signal.Stop(m.signals.stops)
+	select {
+	case s := <-m.signals.stops:
+		m.signals.stops <- s
+		return errors.New("the server stops")
+	default:
+		return nil
+	}
 }
 
 // note writes down everything that the next image needs to go on; c is the

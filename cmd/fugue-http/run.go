@@ -64,7 +64,7 @@ func (p program) start(c *command, reporter *daemon.Reporter) error {
 // options are those of the master. Without cfg it takes over from another image of
 // itself.
 func (p program) options(c *command, cfg *config.Config, reporter *daemon.Reporter) master.Options {
-	o := master.Options{Config: cfg, Version: version.String(), Load: c.reload, Started: reporter.Ok,
+	o := master.Options{Config: cfg, Version: version.String(), Load: c.reload, Started: reporter.Ok, Dir: c.dir,
 		Preflight: slices.Insert(slices.Clone(os.Args), 1, "-t")}
 	if cfg != nil {
 		o.App = app(cfg)

@@ -23,10 +23,22 @@ import (
 var reloads = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, syscall.SIGPIPE, syscall.SIGALRM}
 
 // Exec executes path in the place of this program, with n. It returns only if that
-// fails, and has taken everything back then, except that the signals are to be
-// caught anew.
+// fails or n.Last has an error, and has taken everything back then, except that the
+// signals are to be caught anew.
 func Exec(path string, n Note) error {
-	err := n.exec(func(env []string) error { return syscall.Exec(path, os.Args, env) })
+	var kept error
+	err := n.exec(func(env []string) error {
+		if n.Last != nil {
+			kept = n.Last()
+		}
+		if kept != nil {
+			return kept
+		}
+		return syscall.Exec(path, os.Args, env)
+	})
+	if kept != nil {
+		return kept
+	}
 	hint := ""
 	if errors.Is(err, syscall.ETXTBSY) {
 		hint = " (the file is being written)"

@@ -74,10 +74,11 @@ const strayTime = 100 * time.Millisecond
 // lastWords bounds what a program may print that is shown.
 const lastWords = 4 << 10
 
-// Check runs a program that has to exit with 0 within limit, as with -t. The
+// Check runs a program in the folder dir ("": where we are) that has to exit with 0
+// within limit, as with -t. The
 // error ends with what it printed. It may be called from any goroutine that waits.
-func Check(path string, args []string, limit time.Duration) error {
-	r, err := runToEnd(path, args, nil, nil, limit)
+func Check(path string, args []string, dir string, limit time.Duration) error {
+	r, err := runToEnd(path, args, dir, nil, nil, limit)
 	if err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func Try(path string, args []string, n Note, limit time.Duration) (string, error
 	}
 	defer unix.Close(note)
 	env := append(stage.Without(os.Environ(), Env), fmt.Sprintf("%s=%d", Env, firstFD))
-	r, err := runToEnd(path, args, env, []int{note, int(theirs.Fd())}, limit)
+	r, err := runToEnd(path, args, "", env, []int{note, int(theirs.Fd())}, limit)
 	if err != nil {
 		return "", err
 	}
@@ -161,7 +162,7 @@ func join(a, b string) string {
 // runToEnd starts the program with /dev/null, a pipe as 1 and 2, and files from 3
 // on, and waits until it has ended. One that is late is killed, with its group,
 // which it may have left (setpgid(2)).
-func runToEnd(path string, args, env []string, files []int, limit time.Duration) (result, error) {
+func runToEnd(path string, args []string, dir string, env []string, files []int, limit time.Duration) (result, error) {
 	r := result{path: path}
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -181,7 +182,7 @@ func runToEnd(path string, args, env []string, files []int, limit time.Duration)
 	for _, fd := range files {
 		fds = append(fds, uintptr(fd))
 	}
-	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{Env: env, Files: fds, Sys: &syscall.SysProcAttr{Setpgid: true}})
+	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{Dir: dir, Env: env, Files: fds, Sys: &syscall.SysProcAttr{Setpgid: true}})
 	_ = in.Close()
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", path, err)

@@ -110,7 +110,7 @@ func (p *Pool) take(now time.Duration, ev Event) {
 	case Exited:
 		p.onExited(now, ev)
 	case ScaleAsked:
-		p.wish = min(max(ev.N, 0), MaxWorkers)
+		p.onScale(ev)
 	case StopAsked:
 		p.onStop(now, ev)
 	case ReloadAsked:

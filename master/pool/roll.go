@@ -36,6 +36,14 @@ func (p *Pool) onReload(ev Event) {
 	p.roll = &roll{gen: p.gen + 1, limits: ev.Limits, wish: ev.N}
 }
 
+// onScale takes a number that is later than that of a file that is not in force yet.
+func (p *Pool) onScale(ev Event) {
+	p.wish = min(max(ev.N, 0), MaxWorkers)
+	if p.roll != nil && !p.roll.proven {
+		p.roll.wish = -1
+	}
+}
+
 // advance moves the roll on.
 func (p *Pool) advance(now time.Duration) {
 	r := p.roll

@@ -363,6 +363,9 @@ func (w *world) grow() {
 
 func (w *world) scale(n int) {
 	w.wish, w.high = n, max(w.high, n)
+	if w.rolling && !w.committed {
+		w.to.wish = -1
+	}
 	w.step(Event{Kind: ScaleAsked, N: n})
 }
 
