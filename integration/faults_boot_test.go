@@ -185,5 +185,5 @@ func TestBootTimeout(t *testing.T) {
 	native := launch(t, "workers = 2\nboot_timeout = \"1s\"\n"+booting("hang", ""))
 	foreign := launch(t, "workers = 2\nboot_timeout = \"1s\"\n"+foreign("exec sleep 600", "pipe"))
 	native.refused("no worker became ready within 1s")
-	foreign.refused("no worker became ready within 1s: it has to say so through its pipe")
+	foreign.refused("no worker became ready within 1s: it has to say so (ready = \"pipe\" or \"notify\") and said nothing")
 }

@@ -17,7 +17,7 @@ func TestMasterOutOfDescriptors(t *testing.T) {
 	before := s.quietFiles()
 	var restore func()
 	for left, step := range []string{"heartbeat pipe", "heartbeat pipe", "command socket", "command socket",
-		"open /dev/null", "start a process", "start a process"} {
+		"notify socket", "open /dev/null", "start a process", "start a process"} {
 		if restore != nil {
 			restore()
 		}
@@ -27,7 +27,7 @@ func TestMasterOutOfDescriptors(t *testing.T) {
 	}
 	s.get("/pid") // by the one that is there
 	restore()
-	s.waitWorkers(8)
+	s.waitWorkers(9)
 	s.untouched(1, first[1])
 	s.post("/scale", `{"workers":1}`)
 	s.waitWorkers(1)

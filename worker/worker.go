@@ -3,6 +3,7 @@ package worker
 import (
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,7 +56,11 @@ type taken struct {
 // self is the worker of this process, attached at the first use.
 var self = sync.OnceValue(func() *worker {
 	in, err := inherit(os.Getenv, os.Getpid())
-	for _, name := range wire.WorkerEnv {
+	private := slices.Clone(wire.WorkerEnv)
+	if in.master { // otherwise they are the supervisor's
+		private = append(private, wire.EnvNotify, wire.EnvWatchdog)
+	}
+	for _, name := range private {
 		os.Unsetenv(name)
 	}
 	w := newWorker(in, os.Exit)
