@@ -273,6 +273,11 @@ func (m *master) takeBack(c *change) {
 
 // fail says why a change has come to nothing, a line for each fault.
 func (m *master) fail(err error) {
+	if m.pool.Stopping() { // an ordinary end of it
+		m.log.Info(m.change.kind+" ended", "why", err)
+		m.finish(false, err.Error())
+		return
+	}
 	for line := range strings.Lines(err.Error()) {
 		m.log.Error(m.change.kind+" failed", "why", strings.TrimSpace(line))
 	}

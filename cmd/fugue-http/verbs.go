@@ -127,7 +127,7 @@ func (p program) scale(c call) error {
 const leaveLimit = 5 * time.Second
 
 func (p program) stop(c call) error {
-	limit := c.cfg.WorkerKillTimeout + leaveLimit
+	limit := c.cfg.ShutdownDelay + c.cfg.WorkerKillTimeout + leaveLimit
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	err := c.client.Stop(ctx, c.quick)
