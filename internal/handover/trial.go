@@ -75,8 +75,8 @@ const strayTime = 100 * time.Millisecond
 const lastWords = 4 << 10
 
 // Check runs a program in the folder dir ("": where we are) that has to exit with 0
-// within limit, as with -t. The
-// error ends with what it printed. It may be called from any goroutine that waits.
+// within limit, as with -t. The error ends with what it printed. It may be called
+// from any goroutine that waits.
 func Check(path string, args []string, dir string, limit time.Duration) error {
 	r, err := runToEnd(path, args, dir, nil, nil, limit)
 	if err != nil {
