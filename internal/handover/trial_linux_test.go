@@ -132,6 +132,21 @@ func TestWhoIsLateIsKilledWithItsGroup(t *testing.T) {
 	})
 }
 
+// What a program has left running in its group goes when it has ended.
+func TestWhatATrialLeavesBehindIsKilled(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "fifo")
+	must(t, unix.Mkfifo(path, 0o600))
+	fifo, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	defer fifo.Close()
+	wantError(t, Check("/bin/sh", []string{"sh", "-c", `exec 9>"$0"; sleep 60 >/dev/null 2>&1 & exit 0`, path}, "", patience), "")
+	must(t, fifo.SetReadDeadline(time.Now().Add(patience/2)))
+	if _, err := fifo.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+		t.Errorf("it lives on: %v", err)
+	}
+}
+
 func TestWhoLeavesItsGroupIsKilledToo(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, run func([]string, time.Duration) (string, error)) {
