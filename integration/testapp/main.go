@@ -224,10 +224,7 @@ func connect(path string) {
 // closeAll closes every descriptor that is not the answer's, as daemons of old do.
 func closeAll(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, "closed")
-	go func() {
-		syscall.Close(pipeFD)
-		syscall.Close(pipeFD + 1)
-	}()
+	go syscall.Close(pipeFD) // the command socket has another number by now, and a client may have its old one
 }
 
 // hog takes memory until someone stops it.
