@@ -221,7 +221,8 @@ func connect(path string) {
 	io.Copy(os.Stdout, c)
 }
 
-// closeAll closes every descriptor that is not the answer's, as daemons of old do.
+// closeAll closes its heartbeat pipe behind the back of package worker, as daemons of
+// old do with all that they have not opened themselves.
 func closeAll(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, "closed")
 	go syscall.Close(pipeFD) // the command socket has another number by now, and a client may have its old one
