@@ -32,6 +32,7 @@ func (w *worker) drainOther(srv Server, gates []*sockets.Gate) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	finished := finish(ctx, srv, gates)
+	var stuck time.Time // since when nothing else has been there
 	for {
 		select {
 		case err := <-finished:
@@ -43,11 +44,21 @@ func (w *worker) drainOther(srv Server, gates []*sockets.Gate) error {
 		case <-w.stopping:
 			return nil
 		}
-		if w.onlyStuck() {
+		switch now := time.Now(); {
+		case !w.onlyStuck():
+			stuck = time.Time{}
+		case stuck.IsZero():
+			stuck = now
+		case now.Sub(stuck) >= stuckAlone:
 			return nil // nobody waits for these any more
 		}
 	}
 }
+
+// stuckAlone is how long the stuck work must have been all there is: between two
+// calls of a client whose connection lives on it is so, too, and its server needs a
+// moment to tell the client to go.
+const stuckAlone = time.Second
 
 // finish tells when srv has finished its connections. The goroutine ends then;
 // if it never does, with the process, which leaves at the drain limit.
