@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"syscall"
@@ -23,8 +22,7 @@ import (
 var reloads = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, syscall.SIGPIPE, syscall.SIGALRM}
 
 // Exec executes path in the place of this program, with n. It returns only if that
-// fails or n.Last has an error, and has taken everything back then, except that the
-// signals are to be caught anew.
+// fails or n.Last has an error, and has taken everything back then.
 func Exec(path string, n Note) error {
 	var kept error
 	err := n.exec(func(env []string) error {
@@ -61,7 +59,7 @@ func (n Note) exec(run func(env []string) error) error {
 			return err
 		}
 	}
-	signal.Ignore(reloads...)
+	defer ignoreReloads()()
 	return run(append(stage.Without(os.Environ(), Env), Env+"="+strconv.Itoa(note)))
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -223,9 +224,7 @@ func beRound([]string) {
 	n := Pending()
 	switch {
 	case n == nil:
-		for _, s := range reloads { // as a master that is started has done
-			signal.Notify(make(chan os.Signal, 1), s)
-		}
+		signal.Notify(make(chan os.Signal, 1), reloads...) // as a master does when it starts
 		first := firstNote()
 		find(&first).tell()
 		mustPlay(Exec("/proc/self/exe", first))
@@ -292,14 +291,15 @@ type refusal struct{ Err, Changed string }
 // beRefused tries to execute what cannot be, a Note that names a descriptor that is
 // not open, and one that is held up at the last moment.
 func beRefused(paths []string) {
+	signal.Notify(make(chan os.Signal, 1), reloads...)
 	n := firstNote()
 	find(&n) // the runtime opens some files of its own
 	var all []refusal
 	try := func(path string, with Note) {
-		before, limit := find(&n), softLimit()
+		before, limits := find(&n), limitsAndSignals()
 		r := refusal{Err: Exec(path, with).Error()}
-		if after := find(&n); after.Open != before.Open || after.Inherited != nil || softLimit() != limit {
-			r.Changed = fmt.Sprintf("%+v is now %+v, limit %d is %d", before, after, limit, softLimit())
+		if after := find(&n); after.Open != before.Open || after.Inherited != nil || limitsAndSignals() != limits {
+			r.Changed = fmt.Sprintf("%+v, %s is now %+v, %s", before, limits, after, limitsAndSignals())
 		}
 		all = append(all, r)
 	}
@@ -314,8 +314,11 @@ func beRefused(paths []string) {
 	_ = json.NewEncoder(os.Stdout).Encode(all)
 }
 
-func softLimit() uint64 {
+// limitsAndSignals are the limit of open files and which signals are ignored or
+// caught.
+func limitsAndSignals() string {
 	var l unix.Rlimit
 	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &l)
-	return l.Cur
+	status, _ := os.ReadFile("/proc/self/status")
+	return fmt.Sprint(l.Cur, regexp.MustCompile(`Sig(Ign|Cgt):\s*\w+`).FindAllString(string(status), -1))
 }
