@@ -15,6 +15,7 @@ var notForPrograms = map[string]string{
 	"app.command":     "the program runs itself",
 	"app.root":        "the program runs itself",
 	"app.demo":        "the program runs itself",
+	"app.proxy":       "the program runs itself",
 	"app.ready":       "package worker says when it is ready",
 	"app.stop_signal": "package worker is told by the command socket",
 }

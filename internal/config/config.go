@@ -73,8 +73,9 @@ type App struct {
 	Root       string            `toml:"root" kind:"path" sample:"public" doc:"folder of static files to serve (GET and HEAD)"`
 	Demo       bool              `toml:"demo" default:"false" doc:"the built-in demonstration app"`
 	Env        map[string]string `toml:"env" kind:"env" sample:"APP_ENV=production" doc:"environment variables for the app, over those the master has"`
-	Ready      string            `toml:"ready" default:"auto" kind:"ready" doc:"when a worker counts as ready: auto = it says so, or else is alive for 1s; pipe = it says so; notify = it says so by sd_notify; or a duration it must be alive for"`
+	Ready      string            `toml:"ready" default:"auto" kind:"ready" doc:"when a worker counts as ready: auto = it says so, or else is alive for 1s; pipe = it says so; notify = it says so by sd_notify; or a duration it must be alive for; with proxy: auto = it accepts connections; a duration = that, and it is alive for so long; http:///path = a GET of it is answered with 2xx or 3xx"`
 	StopSignal string            `toml:"stop_signal" default:"TERM" kind:"signal" doc:"signal that asks a foreign app to leave"`
+	Proxy      bool              `toml:"proxy" default:"false" doc:"for a plain HTTP server that knows nothing of fugue: each worker runs command on a private address, given in PORT and FUGUE_APP_SOCKET, and forwards requests to it"`
 	GOMAXPROCS int               `toml:"gomaxprocs" default:"0" max:"1024" doc:"threads that run Go code in each worker; 0 = CPUs divided by workers, rounded up"`
 }
 

@@ -49,7 +49,7 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"misplaced and foreign", demo + "backlog = 1", `did you mean listener.backlog?`},
 
 		// to come
-		{"key to come", demo + "app.proxy = true", `unicorn.toml:2: app.proxy: known, but not in this version yet`},
+		{"key to come", demo + "http.h2c = true", `unicorn.toml:2: http.h2c: known, but not in this version yet`},
 		{"table to come", demo + "[admin]\nlisten = \":1\"", `unicorn.toml:2: admin: known, but not in this version yet`},
 		{"key of a table to come", demo + "[http]\nh2c = true", `unicorn.toml:3: http.h2c: known, but not`},
 
@@ -104,7 +104,7 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"header limit too small", demo + "[http]\nmax_header_bytes = \"1B\"", `must be at least "1KiB"`},
 		{"log_format", demo + `log_format = "xml"`, `log_format: must be text or json, not "xml"`},
 		{"stop_signal", demo + `app.stop_signal = "KILL"`, `"KILL" cannot be used: one of HUP INT QUIT TERM`},
-		{"ready", demo + `app.ready = "later"`, `"later" is none of auto, pipe, notify and a duration`},
+		{"ready", demo + `app.ready = "later"`, `"later" is none of auto, pipe, notify, http:///path and a duration`},
 		{"ready too late", "boot_timeout = \"2s\"\n" + demo + `app.ready = "2s"`, `never is within boot_timeout`},
 
 		// app
@@ -112,6 +112,12 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"empty command", "[app]\ncommand = []", `unicorn.toml:1: app: nothing to run`},
 		{"two apps", "[app]\ncommand = \"x\"\ndemo = true", `unicorn.toml:3: app.demo: only one of command, root and demo may be given, not command and demo`},
 		{"empty program", "[app]\ncommand = [\"\"]", `the program's name is empty`},
+		{"proxy without a command", demo + "app.proxy = true", `unicorn.toml:2: app.proxy: needs command`},
+		{"proxy of a word", "[app]\ncommand = \"x\"\nproxy = true\nready = \"pipe\"", `unicorn.toml:4: app.ready: "pipe" is not for proxy = true`},
+		{"proxy with a port", "[app]\ncommand = \"x\"\nproxy = true\nenv = { PORT = \"1\" }", `app.env.PORT: with proxy = true each worker is given its own`},
+		{"probe without proxy", "[app]\ncommand = \"x\"\nready = \"http:///up\"", `unicorn.toml:3: app.ready: a probe is for proxy = true`},
+		{"probe of a host", "[app]\ncommand = \"x\"\nproxy = true\nready = \"http://localhost/up\"", `write "http:///path"`},
+		{"probe of no path", "[app]\ncommand = \"x\"\nproxy = true\nready = \"http://\"", `write "http:///path"`},
 		{"open quote", "[app]\ncommand = \"a 'b\"", `unicorn.toml:2: app.command: a single quote is not closed`},
 		{"shell", "[app]\ncommand = \"a | b\"", `no shell is run`},
 		{"env of the master", "[app]\ndemo=true\n[app.env]\nA = \"1\"\nLISTEN_PID = \"1\"", `unicorn.toml:5: app.env.LISTEN_PID: is set by the master for each worker`},

@@ -12,7 +12,6 @@ import (
 var notYet = []string{
 	"access_log", "admin",
 	"listener.reuseport", "listener.tls_cert", "listener.tls_key", "listener.proxy_protocol",
-	"app.proxy",
 	"http.max_body", "http.h2c",
 }
 

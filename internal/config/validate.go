@@ -58,6 +58,19 @@ func (v *validator) app() {
 	if len(v.c.App.Command) > 0 && v.c.App.Command[0] == "" {
 		v.check("app.command", errors.New("the program's name is empty"))
 	}
+	v.proxy(faulty)
+}
+
+// proxy wants a command of which each worker can run one.
+func (v *validator) proxy(faulty bool) {
+	a := v.c.App
+	if a.Proxy && len(a.Command) == 0 && !faulty {
+		v.check("app.proxy", errors.New("needs command, the server that is run behind it"))
+	}
+	if _, ok := a.Env["PORT"]; ok && a.Proxy {
+		v.check("app.env.PORT", errors.New("with proxy = true each worker is given its own"))
+	}
+	v.check("app.ready", a.checkReadyWith())
 }
 
 // given names what there is to run.

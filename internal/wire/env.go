@@ -48,6 +48,14 @@ type Settings struct {
 	Verbose     bool          `json:"verbose,omitempty"`
 	HTTP        HTTP          `json:"http"`
 	Watch       Watch         `json:"watch"`
+	Proxy       *Proxy        `json:"proxy,omitempty"` // of a worker that runs a plain server behind it (app.proxy)
+}
+
+// Proxy is what the worker of a plain server needs to start it.
+type Proxy struct {
+	Ready      string `json:"ready"`       // app.ready
+	StopSignal int    `json:"stop_signal"` // the number of app.stop_signal
+	Tmp        string `json:"tmp"`         // tmp_path
 }
 
 // Watch is what a request may take.
