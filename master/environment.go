@@ -35,6 +35,9 @@ func settings(cfg *config.Config) (string, error) {
 	if third := silence(cfg) / 3; third > 0 {
 		s.BeatEvery = min(beatEvery, third)
 	}
+	if cfg.App.Proxy {
+		s.Proxy = &wire.Proxy{Ready: cfg.App.Ready, StopSignal: int(cfg.Signal()), Tmp: cfg.TmpPath}
+	}
 	text, err := json.Marshal(s)
 	if len(text) > longestSettings {
 		err = fmt.Errorf("[[watch.route]]: %d of them are more than a process can be handed", len(s.Watch.Routes))

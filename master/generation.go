@@ -47,7 +47,7 @@ func newGeneration(cfg *config.Config, app App) (*generation, error) {
 		Limits: limits(cfg, app), Workers: cfg.WorkerCount(),
 		House: house{Control: cfg.Control(), OwnFolder: cfg.ControlPath == "", PIDPath: cfg.MasterPIDPath, Background: cfg.Daemonize,
 			Logs: logSettings{Workers: cfg.LogFile, Master: cfg.MasterLogFile, Format: cfg.LogFormat, Verbose: cfg.Verbose,
-				Hidden: cfg.Daemonize, Foreign: !app.Self}}}
+				Hidden: cfg.Daemonize, Foreign: !app.Self || cfg.App.Proxy}}}
 	if cfg.Umask.Set {
 		mask := int(cfg.Umask.Bits)
 		g.Umask = &mask

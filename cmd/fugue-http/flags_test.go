@@ -118,8 +118,8 @@ func TestWrongCommandLines(t *testing.T) {
 		"-T scale 1":            "--print is for running, not for scale",
 		"status -- ./app":       "a program behind -- is for running, not for status",
 		"-t -T":                 "-t and -T exclude each other",
-		"serve":                 "serve takes demo, or root and a folder",
-		"serve root":            "serve takes demo, or root and a folder",
+		"serve":                 "serve takes demo, root and a folder, or proxy",
+		"serve root":            "serve takes demo, root and a folder, or proxy",
 		"-s /nowhere scale two": "nothing listens on /nowhere",
 	} {
 		t.Run(line, func(t *testing.T) {

@@ -107,6 +107,9 @@ func app(cfg *config.Config) master.App {
 	case cfg.App.Root != "":
 		return master.App{Argv: []string{"fugue-http", "serve", "root", cfg.App.Root}, Self: true}
 	}
+	if cfg.App.Proxy {
+		return master.App{Argv: append([]string{"fugue-http", "serve", "proxy", "--"}, cfg.App.Command...), Self: true}
+	}
 	path, _ := cfg.Program() // "" if it is not there: the start will tell
 	return master.App{Argv: cfg.App.Command, Path: path}
 }
