@@ -57,12 +57,12 @@ func (a *app) over() bool {
 }
 
 // endError says how it has ended.
-func (a *app) endError(when string) error {
+func (a *app) endError() error {
 	hint := ""
 	if a.ending == "exit status 0" {
 		hint = " (it has to stay in the foreground)"
 	}
-	return fmt.Errorf("the app has ended%s: %s%s", when, a.ending, hint)
+	return fmt.Errorf("the app has ended: %s%s", a.ending, hint)
 }
 
 // stop asks the app to leave, and kills it if it has not within limit; 0 leaves

@@ -101,7 +101,7 @@ func TestReadyWaits(t *testing.T) {
 		t.Parallel()
 		p := newTestPlace(t)
 		_, err := awaitReady(rule{}, p, play(t, p, "dies"), nil)
-		if err == nil || err.Error() != "the app has ended before it was ready: exit status 3" {
+		if err == nil || err.Error() != "the app has ended: exit status 3" {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -220,7 +220,7 @@ func TestMissingProgram(t *testing.T) {
 func TestEndErrorHelpsWithDaemons(t *testing.T) {
 	t.Parallel()
 	a := &app{ending: "exit status 0"}
-	if got := a.endError("").Error(); !strings.Contains(got, "foreground") {
+	if got := a.endError().Error(); !strings.Contains(got, "foreground") {
 		t.Error(got)
 	}
 }

@@ -41,7 +41,7 @@ func awaitReady(r rule, p *place, a *app, leaving <-chan struct{}) (u upstream, 
 func rest(d time.Duration, a *app, leaving <-chan struct{}) error {
 	select {
 	case <-a.died:
-		return a.endError(" before it was ready")
+		return a.endError()
 	case <-leaving:
 		return errLeaving
 	case <-time.After(d):

@@ -28,7 +28,9 @@ const (
 // Run starts the app argv, forwards requests to it, and returns when the worker
 // has drained and the app has left.
 func Run(argv []string) error {
-	s, err := readSettings(os.Getenv(wire.EnvSettings)) // package worker takes it out of the environment
+	// Package worker takes these out of the environment.
+	pipe := masterPipe()
+	s, err := readSettings(os.Getenv(wire.EnvSettings))
 	if err != nil {
 		return err
 	}
@@ -41,19 +43,28 @@ func Run(argv []string) error {
 		return err
 	}
 	defer p.remove()
+	u, err := boot(argv, s, p, leaving)
+	switch {
+	case errors.Is(err, errLeaving):
+		return nil
+	case err != nil:
+		tellMaster(pipe, err)
+		return err
+	}
+	return newPair(s, p, u, pipe).serve()
+}
+
+// boot starts the app and waits until it is ready.
+func boot(argv []string, s settings, p *place, leaving <-chan struct{}) (upstream, error) {
 	a, err := startApp(argv, p.environ(os.Environ()))
 	if err != nil {
-		return fmt.Errorf("start the app: %w", err)
+		return upstream{}, fmt.Errorf("start the app: %w", err)
 	}
 	u, err := awaitReady(s.ready, p, a, leaving)
 	if err != nil {
 		a.stop(s.signal, shortStop)
-		if errors.Is(err, errLeaving) {
-			return nil
-		}
-		return err
 	}
-	return newPair(s, p, u).serve()
+	return u, err
 }
 
 // endGroup ends what the app has started and left behind, as the master would;
@@ -72,12 +83,13 @@ type pair struct {
 	handler *handler
 	health  *health
 	place   *place
+	pipe    int           // to the master, -1 without one
 	asked   atomic.Bool   // the app was told to leave
 	dying   chan struct{} // closed when the app has ended without that
 }
 
-func newPair(s settings, p *place, u upstream) *pair {
-	return &pair{settings: s, upstream: u, place: p, handler: newHandler(u), dying: make(chan struct{}),
+func newPair(s settings, p *place, u upstream, pipe int) *pair {
+	return &pair{settings: s, upstream: u, place: p, pipe: pipe, handler: newHandler(u), dying: make(chan struct{}),
 		health: &health{every: checkPause(s.limit), begin: s.beginSick,
 			check: func() error { return probe(u, s.ready.path) }}}
 }
@@ -127,7 +139,9 @@ func (p *pair) mourn() {
 		return
 	}
 	close(p.dying)
-	fmt.Fprintln(os.Stderr, "fugue-http:", p.app.endError(""))
+	err := p.app.endError()
+	fmt.Fprintln(os.Stderr, "fugue-http:", err)
+	tellMaster(p.pipe, err)
 	for end := time.Now().Add(lastWords); p.handler.inFlight.Load() > 0 && time.Now().Before(end); {
 		time.Sleep(glance)
 	}
