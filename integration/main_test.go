@@ -11,7 +11,7 @@ import (
 )
 
 // The programs under test, built once.
-var programs struct{ dir, fugue, app, tcp, facade string }
+var programs struct{ dir, fugue, app, tcp, facade, plain string }
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -50,6 +50,7 @@ func build(dir string) error {
 		&programs.app:    "integration/testapp",
 		&programs.tcp:    "examples/tcp",
 		&programs.facade: "integration/facadeapp",
+		&programs.plain:  "integration/plainapp",
 	} {
 		*path = filepath.Join(dir, filepath.Base(pkg))
 		args = append(args, "../"+pkg)
