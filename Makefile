@@ -5,7 +5,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -o bin/fugue-http ./cmd/fugue-http
 
 test:
-	go test -race ./...
+	go test -race -timeout 20m ./...
 
 # What must hold before a change lands; .ci/run calls the same.
 check:
