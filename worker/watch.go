@@ -65,4 +65,8 @@ type Task = httpwatch.Task
 // the worker is replaced. label names it. The same goroutine calls Done.
 //
 // Serve and Run with an *http.Server watch HTTP requests by themselves.
-func Begin(label string) *Task { return self().watch.Begin(context.Background(), label) }
+func Begin(label string) *Task { return BeginContext(context.Background(), label) }
+
+// BeginContext is Begin for work that has a context already: the task's Context has
+// ctx for its parent, so that it also ends with ctx.
+func BeginContext(ctx context.Context, label string) *Task { return self().watch.Begin(ctx, label) }

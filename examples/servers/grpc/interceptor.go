@@ -13,11 +13,13 @@ package grpcwatch
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/fugue-http/fugue/httpwatch"
 	"github.com/fugue-http/fugue/worker"
 )
 
@@ -31,12 +33,10 @@ func Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grp
 	began, ended := make(chan *worker.Task, 1), make(chan answer, 1)
 	go func() { // ends with the handler
 		// Here, because an incident shows the goroutine that called Begin.
-		task := worker.Begin(info.FullMethod)
+		task := worker.BeginContext(ctx, info.FullMethod)
 		defer task.Done()
 		began <- task
-		ctx, release := limited(ctx, task)
-		defer release()
-		reply, err := handler(ctx, req)
+		reply, err := handler(known(task), req)
 		ended <- answer{reply, err}
 	}()
 	task := <-began
@@ -49,8 +49,11 @@ func Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grp
 	case a := <-ended: // the context has ended because the task is done
 		return a.reply, a.err
 	default:
+	}
+	if isOverdue(task) {
 		return nil, errOverdue
 	}
+	return nil, status.FromContextError(ctx.Err()).Err() // the client has gone, and waits for nothing
 }
 
 type answer struct {
@@ -71,13 +74,11 @@ type answer struct {
 // A stream that never ends by itself should end when worker.Draining() is closed,
 // or its worker takes the whole worker_kill_timeout to leave.
 func Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	task := worker.Begin(info.FullMethod)
+	task := worker.BeginContext(stream.Context(), info.FullMethod)
 	defer task.Done()
 	task.SetTimeout(0)
-	ctx, release := limited(stream.Context(), task)
-	defer release()
-	err := handler(srv, watchedStream{stream, ctx})
-	if err != nil && task.Context().Err() != nil { // before Done only the limit ends it
+	err := handler(srv, watchedStream{stream, known(task)})
+	if err != nil && isOverdue(task) {
 		return errOverdue
 	}
 	return err
@@ -100,10 +101,12 @@ func Task(ctx context.Context) *worker.Task {
 
 type taskKey struct{}
 
-// limited is the call's context, cancelled with the cause httpwatch.ErrTimeout
-// when task is overdue as well.
-func limited(ctx context.Context, task *worker.Task) (limited context.Context, release func()) {
-	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, taskKey{}, task))
-	stop := context.AfterFunc(task.Context(), func() { cancel(context.Cause(task.Context())) })
-	return ctx, func() { stop(); cancel(nil) }
+// known is the call's context: it ends with the client's, and with the cause
+// httpwatch.ErrTimeout when the call is overdue.
+func known(task *worker.Task) context.Context {
+	return context.WithValue(task.Context(), taskKey{}, task)
+}
+
+func isOverdue(task *worker.Task) bool {
+	return errors.Is(context.Cause(task.Context()), httpwatch.ErrTimeout)
 }
