@@ -399,3 +399,24 @@ func TestClientNodeTCP(t *testing.T) {
 	s.settled(1)
 	s.onlyReloaded()
 }
+
+// A second signal means at once, if the master lives.
+func TestClientStoppedQuickly(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, app string) {
+		s := start(t, "workers = 1\n"+app)
+		slow := s.later("GET", "/slow?20000")
+		s.inFlight(1)
+		s.signal(syscall.SIGTERM)
+		eventually(t, "it drains", func() bool { st, err := s.tryStatus(); return err == nil && st.Workers[0].State == "draining" })
+		s.signal(syscall.SIGTERM)
+		if code := s.wait(); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+		if got := <-slow; got.status() != "" || got.took > 10*time.Second {
+			t.Errorf("what was in flight: %s", got)
+		}
+		if n := s.log.count("worker killed"); n > 0 {
+			t.Error("it had to be killed")
+		}
+	})
+}

@@ -40,7 +40,7 @@ function tick (since = last) {
 }
 function overdue (r) { // answers in the place of a handler, which may go on to use res, to no effect
   const { id, age, res, req: { method, url, socket } } = r
-  const [status, remote] = [res.socket && !res.headersSent ? watch.status : 0, `${socket.remoteAddress}:${socket.remotePort}`]
+  const [status, remote] = [res.socket && !res.headersSent ? watch.status : 0, `${socket.remoteAddress ?? 'unix socket'}:${socket.remotePort ?? 0}`]
   const text = `${status} ${STATUS_CODES[status]}`
   r.stuck = ++timedOut > 0
   say('overdue', { id, method, path: url.slice(0, 1000), remote, age_ms: Math.round(age), status })
@@ -68,7 +68,7 @@ function sweep () {
 }
 function start (server, port, host, workers, options = {}) { // all but server and started is the master's business
   server.on('connection', onConnection).prependListener('request', onRequest)
-  const told = () => draining && process.ppid === parent ? process.exit(0) : drain() // when it dies we are told once more
+  const told = () => draining ? setTimeout(() => process.ppid === parent && process.exit(0), 1000) : drain() // see docs/apps.md
   for (const signal of ['SIGTERM', 'SIGQUIT', 'SIGINT']) process.on(signal, told)
   setInterval(tick, Math.max(10, Math.min(ms(every), ms(watch.timeout || 20 * every) / 20)))
   const [ready, half] = [() => { say('ready'); options.started?.() }, { allowHalfOpen: true, noDelay: true }]

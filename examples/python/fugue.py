@@ -8,7 +8,7 @@ alone = {"beat_every": 1e9, "worker_kill_timeout": 3e10, "watch": {"timeout": 0}
 settings = json.loads(env["FUGUE_SETTINGS"]) if worker else alone  # its times are nanoseconds
 every, timeout, linger = settings["beat_every"] / 1e9, settings["watch"]["timeout"] / 1e9, settings["http"]["linger"] / 1e9
 connections, running, lock = {}, {}, threading.Lock()  # since when each is at rest, or None; the requests, by handler
-state = types.SimpleNamespace(draining=None, answered=0, overdue=0, seen=now(), beaten=0)
+state = types.SimpleNamespace(draining=None, again=None, answered=0, overdue=0, seen=now(), beaten=0)
 def say(kind, **fields):  # never waits for the master: a full pipe takes none of a line of at most 4096 bytes
     try: worker and os.write(int(env["FUGUE_PIPE_FD"]), json.dumps({"type": kind, **fields}).encode() + b"\n")
     except OSError as err: err.errno == errno.EPIPE and not state.draining and drain()  # the master is gone
@@ -49,8 +49,7 @@ def overdue(handler, r, stack):
         with suppress(OSError): handler.connection.send(answer.encode(), socket.MSG_DONTWAIT)
         with suppress(OSError): handler.connection.shutdown(socket.SHUT_RDWR)
 def drain(*_):
-    if state.draining and os.getppid() == parent: os._exit(0)  # told twice; when the master dies we are told once more
-    state.draining = state.draining or now()
+    state.draining, state.again = state.draining or now(), state.draining and now()
     say("draining")
 def over(server, selector):  # of a drain
     for listener in [key.fileobj for key in selector.get_map().values()]:
@@ -58,6 +57,7 @@ def over(server, selector):  # of a drain
         selector.unregister(listener), listener.close()
     for conn in [c for c, since in list(connections.items()) if since and now() - max(since, state.draining) >= linger]:
         with suppress(OSError): conn.shutdown(socket.SHUT_RD)  # what has arrived is still read, and answered
+    if state.again and now() - state.again > 1 and os.getppid() == parent: os._exit(0)  # told twice, see docs/apps.md
     if now() - state.draining > settings["worker_kill_timeout"] / 1e9: os._exit(1)  # a master that is gone cannot see to it
     return not set(list(connections)) - {handler.connection for handler, r in list(running.items()) if r.stuck}
 def take(server, listener):
