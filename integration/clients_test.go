@@ -420,3 +420,41 @@ func TestClientStoppedQuickly(t *testing.T) {
 		}
 	})
 }
+
+// The examples run as docs/apps.md has a reader run them.
+func TestClientExamples(t *testing.T) {
+	t.Parallel()
+	for _, l := range languages {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
+			needProgram(t, l.interpreter)
+			from := filepath.Dir(l.client)
+			dir := folder(t)
+			for _, name := range []string{filepath.Base(l.client), "app" + filepath.Ext(l.client)} {
+				cp(t, filepath.Join(from, name), filepath.Join(dir, name))
+			}
+			text := readAll(t, filepath.Join(from, "unicorn.toml"))
+			put(t, filepath.Join(dir, "unicorn.toml"), strings.Replace(text, "listen = \"127.0.0.1:8080\"\n", config, 1))
+			s := again(t, dir)
+			s.unclean = true // Python prints "Fatal Python error: Aborted"
+			s.waitReady()
+			if got := s.get("/"); !strings.HasPrefix(got, "Hello from worker ") {
+				t.Errorf("it says %q", got)
+			}
+			if got := s.talk("GET", "/stuck"); got.status() != "504" {
+				t.Errorf("the stuck request: %s", got)
+			}
+			if list := s.verb(0, "incidents"); !strings.Contains(list, "GET /stuck") {
+				t.Errorf("incidents: %s", list)
+			}
+			if got := s.talk("GET", "/busy"); got.bytes != "" {
+				t.Errorf("the busy process: %s", got)
+			}
+			eventually(t, "it is replaced", func() bool { return s.status().Counters.Exits["silent"] == 1 })
+			s.waitWorkers(2)
+			s.reload()
+			s.verb(0, "stop")
+			s.ends(0)
+		})
+	}
+}

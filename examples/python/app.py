@@ -1,4 +1,5 @@
 """A small server to copy from: fugue-http -c unicorn.toml, or alone: python3 app.py"""
+import ctypes
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +12,8 @@ class Hello(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/stuck":
             time.sleep(1e9)  # a bug
+        if self.path == "/busy":
+            ctypes.PyDLL(None).sleep(1000)  # a worse one: C code that keeps the interpreter, so nothing else runs
         if self.path == "/slow":
             time.sleep(3)
         body = f"Hello from worker {fugue.worker_id}\n".encode()
