@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -136,5 +137,30 @@ func TestProxyPairEndsTogether(t *testing.T) {
 	<-s.exited
 	for i, app := range apps {
 		eventually(t, "app and worker are gone with the master", func() bool { return !alive(app) && !alive(workers[i+1]) })
+	}
+}
+
+// A Node.js server whose loop is blocked cannot answer anybody; the proxy before it
+// does, and replaces the pair.
+func TestProxyBusyNode(t *testing.T) {
+	t.Parallel()
+	node := needProgram(t, "node")
+	dir, _ := settings(t, watchedPlain+fmt.Sprintf("[app]\ncommand = [%q, \"app.js\"]\nproxy = true\n", node))
+	put(t, filepath.Join(dir, "app.js"), `require('http').createServer((req, res) => {
+  if (req.url === '/busy') for (;;);
+  res.end('hello')
+}).listen(process.env.PORT, '127.0.0.1')
+`)
+	s := again(t, dir)
+	s.waitReady()
+	workers := pids(s.waitWorkers(2))
+	if got := s.talk("GET", "/busy"); got.status() != "504" {
+		t.Errorf("the client got %s", got)
+	}
+	in := s.incident("/busy", "killed")
+	s.replaced(in.Worker, workers[in.Worker])
+	s.untouched(3-in.Worker, workers[3-in.Worker])
+	if got := s.get("/"); got != "hello" {
+		t.Errorf("it says %q", got)
 	}
 }
