@@ -58,6 +58,7 @@ func (p *Pool) giveUp(now time.Duration, why string) {
 	if p.stopping {
 		return
 	}
+	p.failRoll("the server stops")
 	p.exitCode, p.exitWhy = 1, why
 	p.stopping, p.leaving = true, true
 	p.stopAll(now)

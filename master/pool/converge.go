@@ -16,12 +16,14 @@ func (p *Pool) converge(now time.Duration) {
 		return
 	}
 	p.advance(now)
+	p.recycleOld(now)
 	p.retire(now)
 	p.fill(now)
 }
 
 // retire sends away those whose slot is no longer wished for, and the condemned
-// and the outdated whose successor is ready.
+// and the outdated whose successor is ready. That of an outdated one may itself be
+// condemned: it stays until the next is ready.
 func (p *Pool) retire(now time.Duration) {
 	for _, w := range p.workers {
 		switch {
@@ -30,17 +32,24 @@ func (p *Pool) retire(now time.Duration) {
 			p.leave(now, w, Scale, "fewer workers are wished for")
 		case w.condemned && p.readyIn(w.slot):
 			p.leave(now, w, w.cause, w.why)
-		case p.outdated(w) && (w.phase == Starting || p.readyIn(w.slot)):
+		case p.outdated(w) && (w.phase == Starting || p.served(w.slot)):
 			p.leave(now, w, Reload, p.whyOutdated(w))
 		}
 	}
 }
 
 // fill starts a worker in each slot that has none, as far as pauses after
-// failures and the allowed surplus of processes permit.
+// failures and the allowed surplus of processes permit. Those that nobody of this
+// generation serves come first: a storm of stuck requests must not keep a reload,
+// which may be the cure, from getting on.
 func (p *Pool) fill(now time.Duration) {
+	p.fillSlots(now, func(n int) bool { return !p.served(n) })
+	p.fillSlots(now, p.served)
+}
+
+func (p *Pool) fillSlots(now time.Duration, wanted func(slot int) bool) {
 	for n, room := 1, p.room(); n <= p.wish && room > 0; n++ {
-		if now < p.slot(n).notBefore || p.filled(n) {
+		if now < p.slot(n).notBefore || p.filled(n) || !wanted(n) {
 			continue
 		}
 		p.spawn(now, n, p.gen, p.limits)

@@ -36,6 +36,7 @@ type Event struct {
 	ID     string // of a request, unique in its worker
 	N      int
 	Quick  bool
+	Redo   bool // of a ReloadAsked: the first worker is replaced, too, once it has proven itself
 	Bare   bool // of a BeatHeard: it is alive, and says no numbers
 	Code   int  // exit status, when Signal is 0
 	Signal int  // the signal that ended it

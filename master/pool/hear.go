@@ -17,7 +17,7 @@ func (p *Pool) beatHeard(now time.Duration, ev Event) bool {
 	if !ev.Bare {
 		w.beat = ev.Beat
 	}
-	if !w.worn() {
+	if p.roll != nil || !w.worn() { // a reload replaces it, or comes first
 		return false
 	}
 	p.nearer = true
@@ -47,6 +47,9 @@ func (p *Pool) becomeReady(now time.Duration, w *worker) {
 	w.enter(Ready, now)
 	w.heard = now
 	p.everReady = true
+	if p.fails(w) {
+		p.roll.faults = 0
+	}
 	e := about(TellReady, w)
 	e.After = now - w.started
 	p.do(e)
@@ -72,9 +75,6 @@ func (p *Pool) onSpawned(now time.Duration, ev Event) {
 	}
 	w.pid, w.heard, w.started = ev.PID, now, now // its turn may have come late
 	w.enter(Starting, now)
-	if p.fails(w) {
-		p.roll.faults = 0
-	}
 	p.byPID[ev.PID] = w
 	p.spawned++
 	p.slot(ev.Slot).spawns++
@@ -123,7 +123,7 @@ func (p *Pool) onExited(now time.Duration, ev Event) {
 	p.exits[w.cause]++
 	p.do(about(TellGone, w))
 	switch {
-	case p.isCanary(w), unasked && p.fails(w) && !fromOutside(ev.Signal):
+	case p.isCanary(w), unasked && p.fails(w) && !fromOutside(ev.Signal), unasked && w.phase == Starting && p.rollFault(w):
 		p.failRoll(w.why)
 	case unasked && p.current(w):
 		p.ended(now, w, ev)

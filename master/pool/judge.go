@@ -28,11 +28,8 @@ func (p *Pool) judgeOne(now time.Duration, w *worker) {
 	case p.silent(now, w):
 		p.suspect(now, w)
 	}
-	switch {
-	case w.graceOver(now):
+	if w.graceOver(now) {
 		p.condemn(w, Timeout, fmt.Sprintf("request %s is stuck", w.stuck[0].id))
-	case w.old(now):
-		p.condemn(w, Age, fmt.Sprintf("older than %s", w.limits.MaxAge))
 	}
 }
 
@@ -166,8 +163,8 @@ func (p *Pool) dues(w *worker, d *earliest) {
 	if w.phase == Ready && !w.condemned && len(w.stuck) > 0 {
 		d.offer(w.stuck[0].due)
 	}
-	if w.phase == Ready && !w.condemned && w.limits.MaxAge > 0 {
-		d.offer(w.started + w.limits.MaxAge)
+	if w.phase == Ready && !w.condemned && w.limits.MaxAge > 0 && p.roll == nil {
+		d.offer(w.since + w.limits.MaxAge)
 	}
 }
 

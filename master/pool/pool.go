@@ -23,7 +23,7 @@ type Limits struct {
 	MaxRequests uint64        // requests it has answered, by its own count
 	Jitter      uint64        // up to this many more, different for each worker
 	MaxMemory   int64         // bytes
-	MaxAge      time.Duration // since its start
+	MaxAge      time.Duration // since it was ready
 }
 
 const (
@@ -114,7 +114,7 @@ func (p *Pool) take(now time.Duration, ev Event) {
 	case StopAsked:
 		p.onStop(now, ev)
 	case ReloadAsked:
-		p.onReload(ev)
+		p.onReload(now, ev)
 	case Measured:
 		p.onMeasured(ev)
 	}
@@ -131,6 +131,9 @@ func (p *Pool) forgive(now time.Duration) {
 	gap := now - p.last
 	for _, w := range p.workers {
 		w.shift(gap)
+	}
+	if p.roll != nil {
+		p.roll.moved += gap
 	}
 	p.leaveAt += gap
 	p.promised = 0

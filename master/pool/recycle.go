@@ -21,8 +21,24 @@ func (w *worker) jitter() uint64 {
 	return (x >> 32) % (w.limits.Jitter + 1)
 }
 
+// old counts from when w was ready: one that starts slowly would be too old before
+// it has served anybody.
 func (w *worker) old(now time.Duration) bool {
-	return w.limits.MaxAge > 0 && w.phase == Ready && !w.condemned && now >= w.started+w.limits.MaxAge
+	return w.limits.MaxAge > 0 && w.phase == Ready && !w.condemned && now >= w.since+w.limits.MaxAge
+}
+
+// recycleOld condemns who has lived long enough. During a reload nobody is too old:
+// it replaces them anyway, and those that are new already must not keep it from
+// getting to the others.
+func (p *Pool) recycleOld(now time.Duration) {
+	if p.roll != nil {
+		return
+	}
+	for _, w := range p.workers {
+		if w.old(now) {
+			p.condemn(w, Age, fmt.Sprintf("older than %s", w.limits.MaxAge))
+		}
+	}
 }
 
 // onMeasured replaces a worker that has grown too large, before the kernel has to

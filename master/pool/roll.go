@@ -1,6 +1,9 @@
 package pool
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // roll is a reload that is under way. First one worker of the new generation,
 // the canary, has to become ready and to live for a while, beside all the old
@@ -8,12 +11,15 @@ import "time"
 // converge replaces them one after the other. If the canary dies, or a later
 // worker does, the old generation is in force again.
 type roll struct {
-	gen     int     // the new generation
-	limits  *Limits // its own
-	wish    int     // of the new generation, -1 = as it is
-	started bool    // the canary was asked for
-	proven  bool    // the new generation is in force
-	faults  int     // starts in a row that the kernel refused
+	gen     int           // the new generation
+	limits  *Limits       // its own
+	wish    int           // of the new generation, -1 = as it is
+	started bool          // the canary was asked for
+	proven  bool          // the new generation is in force
+	redo    bool          // the canary is replaced once it has proven the generation
+	faults  int           // starts in a row that came to nothing without the app's doing
+	served  int           // the most slots that had a ready worker of the new generation
+	moved   time.Duration // when it last got further
 	before  struct {
 		limits *Limits
 		wish   int
@@ -24,16 +30,16 @@ type roll struct {
 // often shows with the first requests only.
 const probation = shortLife
 
-// mostRefused is how many starts in a row the kernel may refuse before the
-// reload has failed.
-const mostRefused = 3
+// mostFaults is how many starts in a row the kernel may refuse, or end from
+// outside (for want of memory, say), before the reload has failed.
+const mostFaults = 3
 
 // onReload begins a roll; there is none at this time.
-func (p *Pool) onReload(ev Event) {
+func (p *Pool) onReload(now time.Duration, ev Event) {
 	if p.roll != nil || p.stopping || ev.Limits == nil {
 		return
 	}
-	p.roll = &roll{gen: p.gen + 1, limits: ev.Limits, wish: ev.N}
+	p.roll = &roll{gen: p.gen + 1, limits: ev.Limits, wish: ev.N, redo: ev.Redo, moved: now}
 }
 
 // onScale takes a number that is later than that of a file that is not in force yet.
@@ -49,29 +55,61 @@ func (p *Pool) advance(now time.Duration) {
 	r := p.roll
 	switch {
 	case r == nil:
+		return
 	case r.proven:
-		p.advanceProven()
+		p.advanceProven(now)
 	case !r.started && p.wish == 0 && r.wish <= 0:
-		p.commit() // nobody is wished for
-		p.advanceProven()
+		p.commit(now) // nobody is wished for
+		p.advanceProven(now)
 	case !r.started && max(p.room(), r.wish+r.limits.Surge-p.counted()) > 0:
-		r.started = true
+		r.started, r.moved = true, now
 		p.spawn(now, 1, r.gen, r.limits)
 	case r.started:
 		p.watchCanary(now)
 	}
+	if p.roll == r && now >= r.moved+r.patience() {
+		p.failRoll(fmt.Sprintf("it has got no further for %s: %s", r.patience(), p.hindrance()))
+	}
+}
+
+// patience is how long a roll may stay where it is: an old worker drains, perhaps
+// to its limit, and then a new one starts. Without it a worker that does not die
+// of SIGKILL, or whatever else takes the room, would hold up every later reload.
+func (r *roll) patience() time.Duration {
+	drain := r.limits.Drain
+	if l := r.before.limits; l != nil {
+		drain = max(drain, l.Drain)
+	}
+	return r.limits.Boot + drain + unkillable
+}
+
+// hindrance says what a roll may have waited for.
+func (p *Pool) hindrance() string {
+	for _, w := range p.workers {
+		if w.phase == Killed {
+			return fmt.Sprintf("worker %d (pid %d) does not die of SIGKILL", w.slot, w.pid)
+		}
+	}
+	return "its workers do not stay"
 }
 
 // advanceProven ends the roll when every slot has a worker of the new generation.
 // The last outdated workers are told to leave after that.
-func (p *Pool) advanceProven() {
+func (p *Pool) advanceProven(now time.Duration) {
+	served := 0
 	for n := 1; n <= p.wish; n++ {
-		if !p.readyIn(n) {
-			return
+		if p.served(n) {
+			served++
 		}
 	}
-	p.roll = nil
-	p.do(Effect{Do: TellRolled, Gen: p.gen})
+	if served == p.wish {
+		p.roll = nil
+		p.do(Effect{Do: TellRolled, Gen: p.gen})
+		return
+	}
+	if served > p.roll.served {
+		p.roll.served, p.roll.moved = served, now
+	}
 }
 
 func (p *Pool) watchCanary(now time.Duration) {
@@ -82,8 +120,8 @@ func (p *Pool) watchCanary(now time.Duration) {
 			p.failRoll(w.why)
 			return
 		case w.phase == Ready && now >= w.since+probation:
-			p.commit()
-			p.advanceProven()
+			p.commit(now)
+			p.advanceProven(now)
 			return
 		}
 	}
@@ -91,10 +129,15 @@ func (p *Pool) watchCanary(now time.Duration) {
 
 // commit puts the new generation in force. Its slots start without the failures
 // of the old one.
-func (p *Pool) commit() {
+func (p *Pool) commit(now time.Duration) {
 	r := p.roll
+	for _, w := range p.workers {
+		if r.redo && p.isCanary(w) {
+			p.condemn(w, Reload, "it was started with old settings")
+		}
+	}
 	r.before.limits, r.before.wish = p.limits, p.wish
-	p.gen, p.limits, r.proven = r.gen, r.limits, true
+	p.gen, p.limits, r.proven, r.moved = r.gen, r.limits, true, now
 	if r.wish >= 0 {
 		p.wish = r.wish
 	}
@@ -141,14 +184,14 @@ func (p *Pool) fails(w *worker) bool {
 	return p.roll != nil && w.gen == p.roll.gen && !w.discarded
 }
 
-// rollFault counts a start of the new generation that the kernel refused, and
-// says that there have been too many.
+// rollFault counts a start of the new generation that the kernel refused or ended,
+// and says that there have been too many.
 func (p *Pool) rollFault(w *worker) bool {
 	if !p.fails(w) {
 		return false
 	}
 	p.roll.faults++
-	return p.roll.faults >= mostRefused
+	return p.roll.faults >= mostFaults
 }
 
 // current says that w is of the generation in force.
@@ -164,8 +207,9 @@ func (p *Pool) whyOutdated(w *worker) string {
 	return "a new generation took its place"
 }
 
-// rollDue offers the end of the canary's probation.
+// rollDue offers the end of the canary's probation, and of the roll's patience.
 func (p *Pool) rollDue(d *earliest) {
+	d.offer(p.roll.moved + p.roll.patience())
 	for _, w := range p.workers {
 		if p.isCanary(w) && w.phase == Ready {
 			d.offer(w.since + probation)

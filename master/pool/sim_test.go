@@ -80,7 +80,8 @@ type world struct {
 	rolling   bool // a reload has been asked for and has not ended
 	to        roll // what was asked for
 	committed bool
-	wishWas   int // before the commit
+	began     time.Duration // when the reload was asked for, moved on by the time the master slept
+	wishWas   int           // before the commit
 	before    Limits
 	highSurge int
 	stuckKill time.Duration // the longest that SIGKILL takes
@@ -273,9 +274,12 @@ func (w *world) post(in time.Duration, p *proc, ev Event) {
 
 // sleep stops the master: time passes, beats are sent and wait in their pipes.
 func (w *world) sleep() {
-	w.now += w.between(10*time.Millisecond, 40*time.Second)
+	before, slept := w.now, w.between(10*time.Millisecond, 40*time.Second)
+	w.now += slept
+	w.began += slept
 	w.awake = w.now
-	w.overslept = w.pool.promised != 0 && w.now > w.pool.promised+sleepMargin
+	due, any := w.pool.Deadline() // beats may have moved it on since it was last asked for
+	w.overslept = any && due > before && w.now > due+sleepMargin
 	for _, p := range w.procs {
 		if p.mute == 0 || p.mute > w.now {
 			p.lastBeat = w.now
@@ -319,10 +323,10 @@ func (w *world) reload() {
 	if w.chance(0.3) {
 		r.wish = l.Workers
 	}
-	w.rolling, w.committed, w.to = true, false, r
+	w.rolling, w.committed, w.to, w.began = true, false, r, w.now
 	w.high, w.highSurge = max(w.high, r.wish), max(w.highSurge, l.Surge)
-	w.bad[r.gen] = w.rng.IntN(6)
-	w.step(Event{Kind: ReloadAsked, Limits: r.limits, N: r.wish})
+	w.bad[r.gen], r.redo = w.rng.IntN(6), w.chance(0.2)
+	w.step(Event{Kind: ReloadAsked, Limits: r.limits, N: r.wish, Redo: r.redo})
 }
 
 // upgrade has another image of the master take over: what it knows is what was

@@ -240,10 +240,10 @@ func (w *world) justDrain(p *proc, e Effect) error {
 		w.fates["recycled"]++
 		fallthrough
 	case Timeout, Reload:
-		if e.Cause == Reload && p.gen == w.gen && !discarded(w, p.pid) {
+		if e.Cause == Reload && p.gen == w.gen && !discarded(w, p.pid) && !w.redone(p.pid) {
 			return fmt.Errorf("a worker of the generation in force left for a reload")
 		}
-		if w.pool.readyIn(e.Slot) {
+		if w.pool.served(e.Slot) {
 			return nil // its successor is ready: capacity does not dip
 		}
 	}
@@ -315,6 +315,9 @@ func (w *world) check() error {
 	if most := w.highSurge; counted > w.high+most {
 		return fmt.Errorf("%d processes for a wish of %d and a surge of %d", counted, w.high, most)
 	}
+	if most := time.Duration(w.high+3) * w.patience(); w.rolling && w.now > w.began+most {
+		return fmt.Errorf("the reload has been under way for %s", w.now-w.began)
+	}
 	if !w.ended && len(w.pool.byPID) != len(w.procs) {
 		return fmt.Errorf("the pool knows %d processes, there are %d", len(w.pool.byPID), len(w.procs))
 	}
@@ -343,6 +346,18 @@ func (w *world) longest() Limits {
 	return l
 }
 
+// redone says that a worker is the canary of a reload that wanted it replaced.
+func (w *world) redone(pid int) bool {
+	x := w.pool.byPID[pid]
+	return x != nil && x.condemned && x.cause == Reload
+}
+
+// patience is the longest that a reload may be without getting further.
+func (w *world) patience() time.Duration {
+	l := w.longest()
+	return l.Boot + l.Drain + unkillable
+}
+
 func discarded(w *world, pid int) bool {
 	x := w.pool.byPID[pid]
 	return x != nil && x.discarded
@@ -357,7 +372,7 @@ func (w *world) settle() error {
 		}
 	}
 	l := w.longest()
-	limit := w.now + 3*lastBackoff + 4*l.Boot + l.Silence + 2*time.Minute + time.Duration(w.high+2)*(l.Drain+3*time.Second+w.stuckKill)
+	limit := w.now + w.patience() + 3*lastBackoff + 4*l.Boot + l.Silence + 2*time.Minute + time.Duration(w.high+2)*(l.Drain+3*time.Second+w.stuckKill)
 	for !w.ended && w.now < limit {
 		if !w.stop && !w.rolling && w.pool.Ready() == w.wish && len(w.pool.workers) == w.wish && w.allCurrent() {
 			return firstFault(w)

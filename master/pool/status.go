@@ -95,3 +95,14 @@ func (p *Pool) readyIn(slot int) bool {
 	}
 	return false
 }
+
+// served says that slot has a ready worker of the generation in force, if only
+// until its successor is ready.
+func (p *Pool) served(slot int) bool {
+	for _, w := range p.workers {
+		if w.slot == slot && w.phase == Ready && p.current(w) {
+			return true
+		}
+	}
+	return false
+}

@@ -206,7 +206,8 @@ func (a args) event(k Kind) Event {
 			n = a.number("wish")
 		}
 	}
-	return Event{Limits: limits, Beat: Beat{Requests: uint64(a.number("requests"))}, Kind: k, ID: a["id"], Slot: a.number("slot"), PID: a.number("pid"), N: n, Quick: quick,
+	_, redo := a["redo"]
+	return Event{Redo: redo, Limits: limits, Beat: Beat{Requests: uint64(a.number("requests"))}, Kind: k, ID: a["id"], Slot: a.number("slot"), PID: a.number("pid"), N: n, Quick: quick,
 		Code: a.number("code"), Signal: a.number("signal"), Why: strings.ReplaceAll(a["why"], "_", " ")}
 }
 
