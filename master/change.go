@@ -8,8 +8,6 @@ import (
 
 	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/control"
-	"github.com/fugue-http/fugue/master/pool"
-	"github.com/fugue-http/fugue/sockets"
 )
 
 // The kinds of a change, as status shows them.
@@ -97,16 +95,18 @@ type prepared struct {
 // prepare reads the file and opens what is new. It ends with a report that the
 // loop takes sooner or later, unless the process ends before that.
 func (m *master) prepare(c *change) {
-	at, have := c.at, slices.Clone(m.gen.listeners)
+	at, have, house := c.at, slices.Clone(m.gen.listeners), m.gen.House
 	load := m.opt.Load
 	go func() {
 		p := prepared{at: at}
-		p.gen, p.plan, p.err = readGeneration(load, have)
+		p.gen, p.plan, p.err = readGeneration(load, have, house)
 		m.reports <- p
 	}()
 }
 
-func readGeneration(load func() (*config.Config, App, error), have []*listener) (*generation, *listenerPlan, error) {
+// readGeneration makes a generation of what the file says by now; have and house
+// are what there is.
+func readGeneration(load func() (*config.Config, App, error), have []*listener, house house) (*generation, *listenerPlan, error) {
 	if load == nil {
 		return nil, nil, errors.New("this program cannot be reloaded")
 	}
@@ -114,16 +114,21 @@ func readGeneration(load func() (*config.Config, App, error), have []*listener) 
 	if err != nil {
 		return nil, nil, err
 	}
-	gen, err := newGeneration(cfg, app)
+	gen, err := newGeneration(cfg, app, house.Control)
 	if err != nil {
 		return nil, nil, err
 	}
 	plan, err := planListeners(cfg, have, false)
+	if err == nil {
+		if err = gen.House.Logs.check(house.Logs); err != nil {
+			_ = closeAll(plan.opened) // nobody has heard of them
+		}
+	}
 	if err != nil {
 		gen.program.close()
 		return nil, nil, err
 	}
-	gen.listeners = plan.list
+	gen.listeners, gen.options = plan.list, plan.want
 	return gen, plan, nil
 }
 
@@ -151,123 +156,6 @@ func (p prepared) discard() {
 	}
 	if p.gen != nil {
 		p.gen.program.close()
-	}
-}
-
-// roll hands the new generation to the pool.
-func (m *master) roll(p prepared) {
-	c := m.change
-	c.next, c.plan = p.gen, p.plan
-	c.next.Number = m.pool.Generation() + 1
-	c.logOffset = m.output.size()
-	for _, l := range c.plan.opened {
-		m.log.Info("listening", "addr", l.Address())
-	}
-	m.setListeners(union(m.listeners, c.plan.list))
-	limits := c.next.Limits
-	m.step(pool.Event{Kind: pool.ReloadAsked, Limits: &limits, N: m.nextWish(c.next)})
-}
-
-// nextWish is the number of workers after a reload: that of the file if it has
-// changed there, or if all were sent away; otherwise what it is by now.
-func (m *master) nextWish(next *generation) int {
-	switch {
-	case next.Workers != m.gen.Workers:
-		return next.Workers
-	case m.sentAway > 0 && m.pool.Wish() == 0:
-		return m.sentAway
-	}
-	return -1
-}
-
-// commit puts the new generation in force: its first worker has proven itself.
-func (m *master) commit() {
-	c := m.change
-	c.before, m.gen = m.gen, c.next
-	m.apply(c.before)
-	for i, l := range c.plan.list {
-		m.adjust(l, c.plan.want[i])
-	}
-	m.log.Info("generation in force", "generation", m.gen.Number)
-}
-
-// apply changes what concerns the master itself from the settings of old to those
-// of the generation in force.
-func (m *master) apply(old *generation) {
-	set, was := m.gen.House, old.House
-	if set.Logs != was.Logs {
-		m.warn("log files", m.output.change(set.Logs, m.gen.User))
-		m.log = m.output.log
-		m.handAllLogs()
-	}
-	for key, changed := range map[string]bool{"control_path (or tmp_path)": set.Control != was.Control,
-		"master_pid_path": set.PIDPath != was.PIDPath, "daemonize": set.Background != was.Background} {
-		if changed {
-			m.log.Warn("changed in the file, but it takes a new start", "key", key)
-		}
-	}
-	// What goes on as it was is said so, or the next reload would not tell it.
-	m.gen.House.Control, m.gen.House.PIDPath = was.Control, was.PIDPath
-}
-
-// adjust gives a socket that goes on the options of the generation in force.
-func (m *master) adjust(l *listener, want sockets.Options) {
-	was := l.options
-	if was.Name == want.Name && was.Backlog == want.Backlog && was.DeferAccept == want.DeferAccept &&
-		was.Mode == want.Mode && was.Owner == want.Owner && was.Group == want.Group {
-		return
-	}
-	m.warn("change the options of "+l.Address(), l.Adjust(want))
-	l.options = want
-}
-
-// rolled ends a change well. What the new file does not name is closed now; the
-// last workers of the old generation are told to leave after this, and let in
-// first who waits there.
-func (m *master) rolled() {
-	c := m.change
-	gone := difference(m.listeners, c.plan.list)
-	for _, l := range gone {
-		m.log.Info("no longer listening", "addr", l.Address())
-	}
-	m.warn("close a listener", closeAll(gone))
-	m.setListeners(c.plan.list)
-	if c.before != nil {
-		c.before.program.close()
-	}
-	m.sentAway = 0
-	m.finish(true, "")
-}
-
-// aborted ends a change that has failed, as if nothing had happened.
-func (m *master) aborted(why string) {
-	c := m.change
-	if c == nil {
-		return
-	}
-	if tail := m.output.since(c.logOffset); tail != "" {
-		why += "; the last lines of the log: " + tail
-	}
-	m.takeBack(c)
-	m.fail(errors.New(why))
-}
-
-// takeBack undoes what a change has done.
-func (m *master) takeBack(c *change) {
-	if c.before != nil {
-		failed := m.gen
-		m.gen = c.before
-		m.apply(failed)
-	}
-	if c.plan != nil {
-		m.setListeners(difference(m.listeners, c.plan.opened))
-		m.warn("close a listener", closeAll(c.plan.opened))
-		for _, l := range c.plan.opened {
-			m.log.Info("no longer listening", "addr", l.Address())
-		}
-	}
-	if c.next != nil {
-		c.next.program.close()
 	}
 }
 
@@ -352,30 +240,4 @@ func (m *master) giveUpChanges() {
 		m.takeBack(m.change)
 		m.fail(errors.New("the server stops"))
 	}
-}
-
-// generation finds what a worker is to be started from, nil if that is gone.
-func (m *master) generation(number int) *generation {
-	switch c := m.change; {
-	case m.gen.Number == number:
-		return m.gen
-	case c != nil && c.next != nil && c.next.Number == number:
-		return c.next
-	}
-	return nil
-}
-
-// prove notes that a worker of a generation has become ready.
-func (m *master) prove(number int) {
-	if g := m.generation(number); g != nil {
-		g.program.proven = true
-	}
-}
-
-func union(a, b []*listener) []*listener {
-	return append(slices.Clone(a), difference(b, a)...)
-}
-
-func difference(a, b []*listener) []*listener {
-	return slices.DeleteFunc(slices.Clone(a), func(l *listener) bool { return slices.Contains(b, l) })
 }

@@ -26,8 +26,8 @@ func inheritedEnv() []string {
 }
 
 // settings are what the workers' side is told of the file.
-func settings(cfg *config.Config) (string, error) {
-	s := wire.Settings{BeatEvery: beatEvery, DrainLimit: cfg.WorkerKillTimeout, ControlPath: cfg.Control(), Verbose: cfg.Verbose,
+func settings(cfg *config.Config, control string) (string, error) {
+	s := wire.Settings{BeatEvery: beatEvery, DrainLimit: cfg.WorkerKillTimeout, ControlPath: control, Verbose: cfg.Verbose,
 		HTTP: wire.HTTP{ReadHeaderTimeout: cfg.HTTP.ReadHeaderTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
 			ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: cfg.HTTP.WriteTimeout,
 			Linger: cfg.HTTP.Linger, MaxHeaderBytes: int(cfg.HTTP.MaxHeaderBytes)},
@@ -75,7 +75,7 @@ func silence(cfg *config.Config) time.Duration {
 
 // baseEnv is what every worker gets: what it inherits, then what the file sets. With
 // another user, who are the variables that name it.
-func baseEnv(cfg *config.Config, who []string) ([]string, error) {
+func baseEnv(cfg *config.Config, who []string, control string) ([]string, error) {
 	env := inheritedEnv()
 	if who != nil {
 		env = append(stage.Without(env, "USER", "LOGNAME", "HOME"), who...)
@@ -85,7 +85,7 @@ func baseEnv(cfg *config.Config, who []string) ([]string, error) {
 		set["GOMAXPROCS"] = strconv.Itoa(cfg.GoMaxProcs())
 	}
 	maps.Copy(set, cfg.App.Env)
-	text, err := settings(cfg)
+	text, err := settings(cfg, control)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/stage"
 	"github.com/fugue-http/fugue/master/pool"
+	"github.com/fugue-http/fugue/sockets"
 )
 
 // generation is what the workers since one reload have in common. It is written
@@ -28,6 +29,7 @@ type generation struct {
 	House   house       `json:"house"`
 
 	listeners []*listener
+	options   []sockets.Options // of the listeners, as this generation has them; their names are for its workers
 	program   program
 }
 
@@ -41,8 +43,9 @@ type house struct {
 }
 
 // newGeneration works out what a file means. It looks users up, which may take
-// time, and changes nothing.
-func newGeneration(cfg *config.Config, app App) (*generation, error) {
+// time, and changes nothing. control is the path of the control socket that there
+// is, which takes a new start to change; "" at the start.
+func newGeneration(cfg *config.Config, app App, control string) (*generation, error) {
 	g := &generation{App: app, Dir: cfg.WorkDir(), Locked: cfg.NoNewPrivileges(), Signal: int(cfg.Signal()),
 		Limits: limits(cfg, app), Workers: cfg.WorkerCount(),
 		House: house{Control: cfg.Control(), OwnFolder: cfg.ControlPath == "", PIDPath: cfg.MasterPIDPath, Background: cfg.Daemonize,
@@ -56,7 +59,10 @@ func newGeneration(cfg *config.Config, app App) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.Env, err = baseEnv(cfg, who); err != nil {
+	if control == "" {
+		control = g.House.Control
+	}
+	if g.Env, err = baseEnv(cfg, who, control); err != nil {
 		return nil, err
 	}
 	g.program, err = openProgram(app)

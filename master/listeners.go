@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/wire"
@@ -29,7 +30,7 @@ func inheritListeners() ([]*listener, error) {
 	}
 	var all []*listener
 	for _, l := range handed {
-		all = append(all, &listener{Listener: l})
+		all = append(all, &listener{Listener: l, options: sockets.Options{Name: l.Name(), Owner: -1, Group: -1}})
 	}
 	return all, nil
 }
@@ -81,12 +82,13 @@ func (p *listenerPlan) take(spec config.Listener) error {
 	if err != nil {
 		return fatal("listen on "+spec.Address, err)
 	}
-	for _, l := range p.have {
-		// A unix socket whose file was removed is of no use any more.
-		if l.asked == addr.String() && !l.Adopted() && l.Reachable() {
-			p.add(l, opt)
-			return nil
+	if l := p.kept(addr); l != nil {
+		if isWildcard6(addr) && l.options.V6Only != opt.V6Only {
+			return fmt.Errorf("listen on %s: whether 0.0.0.0:%s has the IPv4 connections is settled when the sockets are opened; stop and start to change it",
+				spec.Address, addr.Port)
 		}
+		p.add(l, opt)
+		return nil
 	}
 	l, err := sockets.Listen(addr, opt)
 	if err != nil {
@@ -96,6 +98,23 @@ func (p *listenerPlan) take(spec config.Listener) error {
 	p.opened = append(p.opened, fresh)
 	p.add(fresh, opt)
 	return nil
+}
+
+// kept finds the socket of addr among those that there are: each one once, for an
+// address with port 0 may be listed twice. A unix socket whose file was removed is of
+// no use any more.
+func (p *listenerPlan) kept(addr sockets.Address) *listener {
+	for _, l := range p.have {
+		if l.asked == addr.String() && !l.Adopted() && l.Reachable() && !slices.Contains(p.list, l) {
+			return l
+		}
+	}
+	return nil
+}
+
+// isWildcard6 says that addr may take IPv4 connections as well.
+func isWildcard6(addr sockets.Address) bool {
+	return addr.Network == "tcp" && (addr.Host == "" || addr.Host == "::")
 }
 
 // handedOver says that addr is among what systemd opened already, by its name

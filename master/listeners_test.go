@@ -60,6 +60,41 @@ func TestAPlanKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+// Two addresses that leave the port to the kernel are two sockets, after a reload too.
+func TestAPlanKeepsEachSocketOnce(t *testing.T) {
+	t.Parallel()
+	first := mustPlan(t, nil, at("127.0.0.1:0"), at("127.0.0.1:0"))
+	same := mustPlan(t, first.list, at("127.0.0.1:0"), at("127.0.0.1:0"))
+	if len(same.opened) != 0 || !slices.Equal(same.list, first.list) {
+		t.Errorf("%d opened, %d in all", len(same.opened), len(same.list))
+	}
+	if more := mustPlan(t, first.list, at("127.0.0.1:0"), at("127.0.0.1:0"), at("127.0.0.1:0")); len(more.opened) != 1 || len(more.list) != 3 {
+		t.Errorf("of three %d are opened, %d in all", len(more.opened), len(more.list))
+	}
+}
+
+// IPV6_V6ONLY cannot be changed once a socket is bound: to go on with it would refuse
+// IPv4 clients, or the other socket.
+func TestAPlanDoesNotShiftIPv4(t *testing.T) {
+	t.Parallel()
+	one := mustPlan(t, nil, at("[::]:0"))
+	port := one.list[0].Address()[len("[::]:"):]
+	one.list[0].asked = "[::]:" + port
+	both := []config.Listener{at("[::]:" + port), at("0.0.0.0:" + port)}
+	if _, err := planFor(t, one.list, both...); err == nil || !strings.Contains(err.Error(), "stop and start") {
+		t.Errorf("IPv4 to a socket of its own: %v", err)
+	}
+	must(t, closeAll(one.opened))
+	two := mustPlan(t, nil, both...)
+	if _, err := planFor(t, two.list, both[0]); err == nil || !strings.Contains(err.Error(), "stop and start") {
+		t.Errorf("IPv4 back to the one socket: %v", err)
+	}
+	if p := mustPlan(t, two.list, both[1], both[0]); len(p.opened) != 0 {
+		t.Errorf("the same in another order: %d opened", len(p.opened))
+	}
+	one.opened = nil
+}
+
 // A unix socket whose file is gone reaches nobody: it is opened anew, and the end of
 // the old one leaves the new file alone.
 func TestAPlanReopensAnUnreachableSocket(t *testing.T) {

@@ -118,6 +118,10 @@ func (m *master) loop() {
 	}
 	defer m.timer.Stop()
 	for !m.over {
+		if m.turn {
+			m.takeTurn()
+			continue
+		}
 		select {
 		case s := <-m.signals.stops:
 			m.obey(s)
@@ -137,9 +141,6 @@ func (m *master) loop() {
 			m.output.tick()
 			m.doChores(time.Now())
 			m.step(pool.Event{Kind: pool.Ticked})
-		}
-		if m.turn {
-			m.takeTurn()
 		}
 	}
 }

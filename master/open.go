@@ -14,7 +14,7 @@ import (
 // instance is told apart soonest: pid file, control socket, listeners. The first
 // failure ends it; release lets go of what is there by then.
 func (m *master) open() error {
-	gen, err := newGeneration(m.opt.Config, m.opt.App)
+	gen, err := newGeneration(m.opt.Config, m.opt.App, "")
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (m *master) openListeners() error {
 	if err != nil {
 		return err
 	}
-	m.gen.listeners = plan.list
+	m.gen.listeners, m.gen.options = plan.list, plan.want
 	m.setListeners(plan.list)
 	return nil
 }

@@ -23,6 +23,31 @@ func (o *output) change(set logSettings, user *stage.User) error {
 	return errors.Join(errs...)
 }
 
+// check opens the files that set names and old does not, so that a reload learns of
+// one that cannot be opened before it changes anything. It may wait for a disk.
+func (set logSettings) check(old logSettings) error {
+	return errors.Join(checkLog("log_file", set.Workers, old.Workers), checkLog("master_log_file", set.Master, old.Master))
+}
+
+func checkLog(key, path, old string) error {
+	if path == old || path == "" || standardLog(path, 1, 2) >= 0 {
+		return nil
+	}
+	fd, _, err := openLog(path)
+	if err != nil {
+		return fatal(key, err)
+	}
+	_ = unix.Close(fd)
+	return nil
+}
+
+// outdates says that a worker which is started now and cannot be handed another
+// descriptor later would not write to where next says.
+func (o *output) outdates(next logSettings) bool {
+	same := next.Workers == o.set.Workers && (next.Workers == "" || o.set.Foreign)
+	return next.Foreign && !same && (!o.piped || next.Workers == "")
+}
+
 func (o *output) changeMaster(old logSettings) (err error) {
 	switch o.set.Master {
 	case old.Master:

@@ -153,8 +153,8 @@ func (e *ends) closeOurs() {
 func (g *generation) workerEnv(slot, exe int, notify string) []string {
 	n := len(g.listeners)
 	names := make([]string, n)
-	for i, l := range g.listeners {
-		names[i] = l.Name()
+	for i, opt := range g.options {
+		names[i] = opt.Name
 	}
 	env := append(slices.Clip(g.Env),
 		wire.EnvProtocol+"="+wire.Protocol,

@@ -210,7 +210,9 @@ func (m *master) restore(s state) error {
 		if err != nil {
 			return err
 		}
+		l.Options.Name = l.Socket.Name
 		m.gen.listeners = append(m.gen.listeners, &listener{Listener: socket, asked: l.Asked, options: l.Options})
+		m.gen.options = append(m.gen.options, l.Options)
 	}
 	m.setListeners(m.gen.listeners)
 	if m.controlSocket, err = sockets.Restore(s.Control); err != nil {
