@@ -1,6 +1,7 @@
 package master
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/control"
+	"github.com/fugue-http/fugue/internal/handover"
 )
 
 // The kinds of a change, as status shows them.
@@ -27,7 +29,9 @@ type change struct {
 	waiters []*control.Waiter
 	at      uint64 // which change it is: goroutines name it in what they report
 
-	path string // of an upgrade that has passed its trial: execute this
+	cancel  context.CancelCauseFunc // of an upgrade: ends the trial
+	program handover.Program        // that has passed it
+	tried   bool                    // it is to be executed
 
 	next      *generation // once it is prepared
 	plan      *listenerPlan
@@ -87,8 +91,8 @@ type prepared struct {
 	plan *listenerPlan
 	err  error
 
-	upgrade bool   // of the trial of a binary rather than of a file
-	path    string // of the binary
+	upgrade bool // of the trial of a binary rather than of a file
+	program handover.Program
 	version string
 }
 
@@ -96,7 +100,7 @@ type prepared struct {
 // loop takes sooner or later, unless the process ends before that.
 func (m *master) prepare(c *change) {
 	at, have, house := c.at, slices.Clone(m.gen.listeners), m.gen.House
-	load := m.opt.Load
+	load := m.loadHere
 	go func() {
 		p := prepared{at: at}
 		p.gen, p.plan, p.err = readGeneration(load, have, house)
@@ -104,12 +108,22 @@ func (m *master) prepare(c *change) {
 	}()
 }
 
+// loadHere reads the settings. A program that is its own app is looked for where this
+// one was started from. It is called in another goroutine than the loop's.
+func (m *master) loadHere() (*config.Config, App, error) {
+	if m.opt.Load == nil {
+		return nil, App{}, errors.New("this program cannot be reloaded")
+	}
+	cfg, app, err := m.opt.Load()
+	if app.Self && app.Path != "" {
+		app.Path = m.binary // set once, before the loop
+	}
+	return cfg, app, err
+}
+
 // readGeneration makes a generation of what the file says by now; have and house
 // are what there is.
 func readGeneration(load func() (*config.Config, App, error), have []*listener, house house) (*generation, *listenerPlan, error) {
-	if load == nil {
-		return nil, nil, errors.New("this program cannot be reloaded")
-	}
 	cfg, app, err := load()
 	if err != nil {
 		return nil, nil, err
@@ -140,10 +154,11 @@ func (m *master) report(p prepared) {
 	case c == nil || c.at != p.at:
 		p.discard()
 	case p.err != nil:
+		p.discard()
 		m.fail(p.err)
 	case p.upgrade:
-		m.log.Info("the new program can take over", "path", p.path, "version", p.version)
-		c.path = p.path
+		m.log.Info("the new program can take over", "path", p.program.Path, "version", p.version)
+		c.program, c.tried = p.program, true
 		m.tryExec()
 	default:
 		m.roll(p)
@@ -156,6 +171,9 @@ func (p prepared) discard() {
 	}
 	if p.gen != nil {
 		p.gen.program.close()
+	}
+	if p.upgrade {
+		closeFD(p.program.FD)
 	}
 }
 
@@ -177,6 +195,7 @@ func (m *master) fail(err error) {
 func (m *master) finish(ok bool, reason string) {
 	c := m.change
 	m.change = nil
+	c.close()
 	m.lastReload = &control.Reload{At: m.wall().Round(0), Kind: c.kind, Result: "ok", Reason: printableLines(reason)}
 	if !ok {
 		m.lastReload.Result = "failed"
@@ -188,6 +207,17 @@ func (m *master) finish(ok bool, reason string) {
 	}
 	m.tellSupervisor(c.kind, ok, reason)
 	m.beginQueued()
+}
+
+// close lets go of what an upgrade has in hand.
+func (c *change) close() {
+	if c.cancel != nil {
+		c.cancel(errors.New("the server stops"))
+		c.cancel = nil
+		if c.program.Path != "" {
+			closeFD(c.program.FD)
+		}
+	}
 }
 
 // printableLines keeps the lines of several faults apart.

@@ -21,12 +21,16 @@ var errManyLinks = errors.New("too many symbolic links")
 // belongs to the app's user, and a worker can ask for a reopening at any time: a
 // link to another file would have the master open that with its own rights and
 // hand it to the worker.
-func openAs(path string, flags int) (int, error) {
+func openAs(path string, flags int) (int, error) { return openChecked(path, flags, nil) }
+
+// openChecked is openAs that shows check each folder on the way and the file at the
+// end of it, if there is one. With a check it does not make a file.
+func openChecked(path string, flags int, check func(path string, is *unix.Stat_t) error) (int, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return -1, err
 	}
-	w := &pathWalk{rest: strings.Split(path, "/"), dir: -1}
+	w := &pathWalk{rest: strings.Split(path, "/"), dir: -1, check: check}
 	defer w.leave()
 	for range mostLinks {
 		fd, link, err := w.walk(flags)
@@ -44,9 +48,10 @@ func openAs(path string, flags int) (int, error) {
 // pathWalk goes down a path, one name at a time, each looked up in the folder
 // that was opened before it: nothing that was seen can be exchanged.
 type pathWalk struct {
-	dir  int // where it is; -1 is the root
-	rest []string
-	at   string // for messages
+	dir   int // where it is; -1 is the root
+	rest  []string
+	at    string // for messages
+	check func(path string, is *unix.Stat_t) error
 }
 
 func (w *pathWalk) leave() {
@@ -79,7 +84,7 @@ func (w *pathWalk) walk(flags int) (fd int, link string, err error) {
 			continue
 		}
 		last := len(w.rest) == 0
-		if last {
+		if last && w.check == nil {
 			fd, err := unix.Openat(w.dir, name, flags|unix.O_NOFOLLOW, logMode)
 			if !errors.Is(err, unix.ELOOP) { // how O_NOFOLLOW refuses (open(2))
 				return fd, "", err
@@ -93,7 +98,7 @@ func (w *pathWalk) walk(flags int) (fd int, link string, err error) {
 		if errors.Is(err, errKernelLink) {
 			_ = unix.Close(next)
 			fd, err := w.follow(name, last, flags)
-			if last || err != nil {
+			if last && w.check == nil || err != nil {
 				return fd, "", err
 			}
 			next, link = fd, ""
@@ -101,9 +106,28 @@ func (w *pathWalk) walk(flags int) (fd int, link string, err error) {
 			_ = unix.Close(next)
 			return -1, link, err
 		}
+		if err := w.look(next, name); err != nil {
+			_ = unix.Close(next)
+			return -1, "", err
+		}
+		if last {
+			return next, "", nil
+		}
 		w.enter(next, name)
 	}
 	return -1, "", unix.EISDIR
+}
+
+// look shows check what fd is.
+func (w *pathWalk) look(fd int, name string) error {
+	if w.check == nil {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	return w.check(filepath.Join(w.at, name), &st)
 }
 
 // follow opens what a link of the kernel leads to.

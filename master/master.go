@@ -97,7 +97,7 @@ func Run(opt Options) error {
 	handover.SetVersion(opt.Version)
 	m := &master{opt: opt, start: time.Now(), children: map[int]*child{}, events: make(chan event, 64),
 		asks: make(chan control.Ask), reports: make(chan prepared), signals: catchSignals(),
-		supervisor: sdnotify.New(os.Getenv, os.Getpid()), binary: binaryPath()}
+		supervisor: sdnotify.New(os.Getenv, os.Getpid()), binary: binaryPath(opt.Dir)}
 	closeOnExec()
 	if note := handover.Pending(); note != nil {
 		return m.runOn(note)

@@ -89,9 +89,9 @@ func (m *master) goOn(s state, note *handover.Note) {
 }
 
 // takeChild takes a worker over if it is the process that it was. A zombie is one
-// still, and is reaped as any other.
+// still, and is reaped as any other; so is one of which /proc tells nothing.
 func (m *master) takeChild(s childState) {
-	if born := startTime(s.PID); born != s.Born {
+	if born := startTime(s.PID); !isChild(s.PID) || born != s.Born && born != 0 && s.Born != 0 {
 		m.log.Warn("worker is gone", "worker", s.Slot, "pid", s.PID)
 		m.step(pool.Event{Kind: pool.Exited, PID: s.PID, Why: "it was gone when the new program took over"})
 		return
@@ -118,6 +118,9 @@ func (m *master) continueChange(note *handover.Note) {
 	default:
 		m.changes++
 		c.at = m.changes
+		// Said again: a HUP of the moment between the two images was ignored, and a
+		// supervisor that has sent it waits for an answer that is later than it.
+		m.supervisor.Reloading(c.kind + " of generation " + fmt.Sprint(m.pool.Generation()))
 		m.prepare(c)
 	}
 }

@@ -141,10 +141,11 @@ func (m *master) generation(number int) *generation {
 	return nil
 }
 
-// prove notes that a worker of a generation has become ready.
-func (m *master) prove(number int) {
-	if g := m.generation(number); g != nil {
-		g.program.proven = true
+// prove notes that a worker of a generation has become ready: what it runs works. If
+// that is not the file that is open by now, a deploy has come between.
+func (m *master) prove(number, pid int) {
+	if g := m.generation(number); g != nil && !g.program.proven {
+		g.program.proven = runs(pid, g.program.fd)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fugue-http/fugue/internal/handover"
 	"github.com/fugue-http/fugue/master/pool"
 )
 
@@ -38,6 +39,7 @@ type signals struct {
 	stops    chan os.Signal
 	others   chan os.Signal
 	children chan os.Signal // one waiting is enough: reaping looks at every child
+	taken    []os.Signal    // out of others, for the next image
 }
 
 // catchSignals takes over all signals. SIGPIPE is caught and
@@ -45,6 +47,9 @@ type signals struct {
 // (os/signal). Ignoring instead of catching would be handed on to the workers.
 func catchSignals() *signals {
 	s := &signals{stops: make(chan os.Signal, 4), others: make(chan os.Signal, 64), children: make(chan os.Signal, 1)}
+	if stops, others := handover.Signals(); stops != nil { // this image has caught them from its first moment on
+		s.stops, s.others = stops, others
+	}
 	s.catch()
 	return s
 }
@@ -54,6 +59,29 @@ func (s *signals) catch() {
 	signal.Notify(s.others, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH)
 	signal.Notify(s.children, syscall.SIGCHLD)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGALRM)
+}
+
+// takeOthers empties the channel of orders other than to stop.
+func (s *signals) takeOthers() []os.Signal {
+	for {
+		select {
+		case one := <-s.others:
+			s.taken = append(s.taken, one)
+		default:
+			return s.taken
+		}
+	}
+}
+
+// putBack undoes takeOthers.
+func (s *signals) putBack() {
+	for _, one := range s.taken {
+		select {
+		case s.others <- one:
+		default: // so many are as good as one
+		}
+	}
+	s.taken = nil
 }
 
 func (m *master) obey(s os.Signal) {

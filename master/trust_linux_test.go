@@ -7,13 +7,16 @@ import (
 	"testing"
 )
 
+func tryTrusted(path string) error {
+	p, err := openImage(path)
+	closeFD(p.FD)
+	return err
+}
+
 // What root is to execute, nobody else may have put there.
 func TestTrusted(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		if err := trusted("/no/such/file"); err != nil {
-			t.Errorf("whoever is not root runs what he likes: %v", err)
-		}
 		t.Skip("only root can give files away")
 	}
 	const stranger = 65533
@@ -46,20 +49,51 @@ func TestTrusted(t *testing.T) {
 			must(t, os.Chmod(path, c.mode))
 			must(t, os.Chown(folder, c.folderOwner, 0))
 			must(t, os.Chmod(folder, c.folderMode))
-			err := trusted(path)
+			err := tryTrusted(path)
 			if c.why == "" && err != nil || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
 				t.Errorf("%v, want %q", err, c.why)
 			}
 		})
 	}
-	if err := trusted("/no/such/file"); err == nil || !strings.Contains(err.Error(), "/no/such/file: no such file") {
+	for name, c := range map[string]struct {
+		path string
+		why  string
+	}{
+		"by a link of root":       {"root's", ""},
+		"by another's link":       {"another's", "is a symbolic link that another user (uid 65533) has made"},
+		"by a link through links": {"round", "is a symbolic link that another user (uid 65533) has made"},
+		"below another's folder":  {"theirs/ours/app", "theirs belongs to user 65533"},
+		"by a link into it":       {"inside", "theirs belongs to user 65533"},
+		"by a link up":            {"up", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			in := func(name string) string { return filepath.Join(dir, name) }
+			must(t, os.MkdirAll(in("theirs/ours"), 0o755))
+			for _, path := range []string{in("app"), in("theirs/ours/app")} {
+				writeFile(t, path, elf)
+			}
+			must(t, os.Lchown(in("theirs"), stranger, 0))
+			for link, to := range map[string]string{"root's": "app", "another's": in("app"), "round": "again", "again": "another's",
+				"inside": "theirs/ours/app", "up": "../" + filepath.Base(dir) + "/app"} {
+				must(t, os.Symlink(to, in(link)))
+			}
+			must(t, os.Lchown(in("another's"), stranger, 0))
+			err := tryTrusted(in(c.path))
+			if c.why == "" && err != nil || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
+				t.Errorf("%v, want %q", err, c.why)
+			}
+		})
+	}
+	if err := tryTrusted("/no/such/file"); err == nil || !strings.Contains(err.Error(), "/no/such/file: no such file") {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
 
 // The name that the program was started by is followed, but only if it led to it.
 func TestBinaryPath(t *testing.T) {
-	name, self := os.Args[0], binaryPath()
+	name, self := os.Args[0], binaryPath("/")
 	defer func() { os.Args[0] = name }()
 	if !filepath.IsAbs(self) || !sameFile(self, "/proc/self/exe") {
 		t.Fatalf("it is at %q", self)
@@ -71,8 +105,45 @@ func TestBinaryPath(t *testing.T) {
 	other := writeFile(t, filepath.Join(dir, "other"), elf)
 	for given, want := range map[string]string{current: current, "current": current, other: self, "other": self, "no-such-program": self, "": self} {
 		os.Args[0] = given
-		if got := binaryPath(); got != want {
+		if got := binaryPath("/"); got != want {
 			t.Errorf("started as %q it is at %q, want %q", given, got, want)
+		}
+	}
+}
+
+// What passes is what is executed: whatever is put under its name later is not. A
+// script has no other way to be run.
+func TestTheImageIsHeld(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, filepath.Join(t.TempDir(), "app"), elf)
+	p, err := openImage(path)
+	must(t, err)
+	defer closeFD(p.FD)
+	must(t, os.Rename(path, path+".old"))
+	writeFile(t, path, elf)
+	if p.Path != path || p.FD < 0 || !isFile(t, p.FD, path+".old") {
+		t.Errorf("it is %+v", p)
+	}
+	writeFile(t, path, "#!/bin/sh\n")
+	if p, err := openImage(path); err != nil || p.FD >= 0 || p.Path != path {
+		t.Errorf("a script is %+v, %v", p, err)
+	}
+}
+
+// A daemon has left the folder that its relative name starts from.
+func TestBinaryPathFromTheStart(t *testing.T) {
+	name, self := os.Args[0], binaryPath("/")
+	defer func() { os.Args[0] = name }()
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
+	must(t, os.Symlink(self, filepath.Join(dir, "bin", "current")))
+	for given, want := range map[string]string{"bin/current": filepath.Join(dir, "bin", "current"), "./bin/../bin/current": filepath.Join(dir, "bin", "current"), "bin/other": self} {
+		os.Args[0] = given
+		if got := binaryPath(dir); got != want {
+			t.Errorf("started as %q in %s it is at %q, want %q", given, dir, got, want)
+		}
+		if got := binaryPath(""); got != self {
+			t.Errorf("started as %q nobody knows where, it is at %q, want %q", given, got, self)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,9 +9,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/fugue-http/fugue/internal/handover"
 )
@@ -23,16 +23,19 @@ const trialLimit = 10 * time.Second
 // that is throttled needs a tenth of a second.
 const quiesceLimit = time.Second
 
-// binaryPath is where a new version of this program will be found. The name that
-// it was started by may be a link that deploys change; what the kernel knows is
-// where that led to at the time.
-func binaryPath() string {
+// binaryPath is where a new version of this program, which was started in the folder
+// dir, will be found. The name that it was started by may be a link that deploys
+// change; what the kernel knows is where that led to at the time.
+func binaryPath(dir string) string {
 	self, err := os.Executable()
-	named, bad := exec.LookPath(os.Args[0])
-	if bad == nil {
-		named, bad = filepath.Abs(named)
+	named := os.Args[0]
+	if !strings.Contains(named, "/") {
+		named, _ = exec.LookPath(named) // "" if it is not there
 	}
-	if bad == nil && (err != nil || sameFile(named, "/proc/self/exe")) {
+	if named != "" && !filepath.IsAbs(named) {
+		named = filepath.Join(dir, named)
+	}
+	if filepath.IsAbs(named) && (err != nil || sameFile(named, "/proc/self/exe")) {
 		return named
 	}
 	return self
@@ -51,10 +54,15 @@ func sameFile(a, b string) bool {
 func (m *master) tryImage(c *change) {
 	at, path, preflight, dir := c.at, m.binary, m.opt.Preflight, m.launched
 	note, err := m.note(nil)
+	var ctx context.Context
+	ctx, c.cancel = context.WithCancelCause(context.Background())
 	go func() {
-		p := prepared{at: at, upgrade: true, path: path, err: err}
+		p := prepared{at: at, upgrade: true, program: handover.Named(path), err: err}
 		if err == nil {
-			p.version, p.err = tryImage(path, preflight, dir, note)
+			p.program, p.err = openImage(path)
+		}
+		if p.err == nil {
+			p.version, p.err = tryImage(ctx, p.program, preflight, dir, note)
 		}
 		if p.err != nil {
 			p.err = fmt.Errorf("the new program is refused: %w", p.err)
@@ -63,58 +71,32 @@ func (m *master) tryImage(c *change) {
 	}()
 }
 
-func tryImage(path string, preflight []string, dir string, note handover.Note) (version string, err error) {
-	if err := trusted(path); err != nil {
-		return "", err
-	}
+func tryImage(ctx context.Context, p handover.Program, preflight []string, dir string, note handover.Note) (version string, err error) {
 	if preflight != nil {
-		if err := handover.Check(path, preflight, dir, trialLimit); err != nil {
+		if err := handover.Check(ctx, p, preflight, dir, trialLimit); err != nil {
 			return "", err
 		}
 	}
-	return handover.Try(path, os.Args, note, trialLimit)
-}
-
-// trusted refuses, for root, a binary that somebody else could put there: it is
-// going to have all of the master's rights.
-func trusted(path string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	for _, p := range []string{path, filepath.Dir(path)} {
-		var st unix.Stat_t
-		if err := unix.Stat(p, &st); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
-		}
-		sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
-		switch {
-		case st.Uid != 0:
-			return fmt.Errorf("%s belongs to user %d: root runs only what root owns; chown it", p, st.Uid)
-		case st.Mode&0o002 != 0 && !sticky, st.Mode&0o020 != 0 && st.Gid != 0 && !sticky:
-			return fmt.Errorf("%s can be written by others than root: chmod go-w", p)
-		}
-	}
-	return nil
+	return handover.Try(ctx, p, os.Args, note, trialLimit)
 }
 
 // tryExec executes the binary that has passed its trial, unless processes are
 // about to be started; then it is called again later.
 func (m *master) tryExec() {
 	c := m.change
-	if c == nil || c.path == "" || len(m.toSpawn) > 0 || m.pool.Stopping() {
+	if c == nil || !c.tried || len(m.toSpawn) > 0 || m.pool.Stopping() {
 		return
 	}
-	path := c.path
-	c.path = ""
+	c.tried = false
 	err := m.quiesce()
 	switch {
 	case m.change != c: // a stop was asked for meanwhile
 	case err != nil:
 		m.fail(err)
 	case len(m.toSpawn) > 0: // a worker has died meanwhile, or one more is wished for
-		c.path = path
+		c.tried = true
 	default:
-		m.fail(m.exec(path))
+		m.fail(m.exec(c.program))
 	}
 	m.unquiesce()
 }
@@ -194,16 +176,17 @@ func (m *master) unquiesce() {
 	m.reap()
 }
 
-// exec executes path. It returns only if that fails.
-func (m *master) exec(path string) error {
+// exec executes p. It returns only if that fails.
+func (m *master) exec(p handover.Program) error {
 	note, err := m.note(m.change)
 	if err != nil {
 		return err
 	}
-	m.log.Info("executing the new program", "path", path)
+	m.log.Info("executing the new program", "path", p.Path)
 	m.output.writer.close()
 	note.Last = m.lastCall
-	err = handover.Exec(path, note)
+	err = handover.Exec(p, note)
+	m.signals.putBack()
 	m.output.restart()
 	m.log = m.output.log
 	return err
@@ -211,15 +194,18 @@ func (m *master) exec(path string) error {
 
 // lastCall gives TERM, QUIT and INT their default back, and looks whether one has
 // arrived since the last look: in the channel it would be lost with this image. It
-// is put back for the loop then.
-func (m *master) lastCall() error {
-	signal.Stop(m.signals.stops)
+// is put back for the loop then. What else has arrived goes with the note. Process 1
+// has no defaults, and the runtime would end it, with all its workers.
+func (m *master) lastCall() ([]os.Signal, error) {
+	if os.Getpid() != 1 {
+		signal.Stop(m.signals.stops)
+	}
 	select {
 	case s := <-m.signals.stops:
 		m.signals.stops <- s
-		return errors.New("the server stops")
+		return nil, errors.New("the server stops")
 	default:
-		return nil
+		return m.signals.takeOthers(), nil
 	}
 }
 
@@ -253,7 +239,7 @@ func (m *master) image() (int, error) {
 
 // spawnsDone lets an upgrade go on that had to wait for them.
 func (m *master) spawnsDone() {
-	if m.change != nil && m.change.path != "" && len(m.toSpawn) == 0 {
+	if m.change != nil && m.change.tried && len(m.toSpawn) == 0 {
 		m.tryExec()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -13,26 +14,19 @@ import (
 	"github.com/fugue-http/fugue/internal/stage"
 )
 
-// reloads are the signals that must not end the process between the exec and the
-// moment when the next image catches them, some milliseconds; by default they
-// would. An ignored signal stays ignored across the exec (signal(7)). What they
-// ask for is not lost: the next image reads the file and opens the logs anyway.
-// TERM, INT and QUIT keep their default: then the master ends here, and the
-// workers finish their requests and leave.
-var reloads = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, syscall.SIGPIPE, syscall.SIGALRM}
-
-// Exec executes path in the place of this program, with n. It returns only if that
+// Exec executes p in the place of this program, with n. It returns only if that
 // fails or n.Last has an error, and has taken everything back then.
-func Exec(path string, n Note) error {
+func Exec(p Program, n Note) error {
 	var kept error
 	err := n.exec(func(env []string) error {
+		var left []os.Signal
 		if n.Last != nil {
-			kept = n.Last()
+			left, kept = n.Last()
 		}
 		if kept != nil {
 			return kept
 		}
-		return syscall.Exec(path, os.Args, env)
+		return p.exec(withSignals(env, left))
 	})
 	if kept != nil {
 		return kept
@@ -41,7 +35,7 @@ func Exec(path string, n Note) error {
 	if errors.Is(err, syscall.ETXTBSY) {
 		hint = " (the file is being written)"
 	}
-	return fmt.Errorf("exec %s: %w%s", path, err, hint)
+	return fmt.Errorf("exec %s: %w%s", p.Path, err, hint)
 }
 
 // exec calls run with the environment and the descriptors that the next image
@@ -59,8 +53,17 @@ func (n Note) exec(run func(env []string) error) error {
 			return err
 		}
 	}
-	defer ignoreReloads()()
-	return run(append(stage.Without(os.Environ(), Env), Env+"="+strconv.Itoa(note)))
+	runtime.LockOSThread() // the mask is this thread's, and what is pending here survives
+	defer runtime.UnlockOSThread()
+	defer hold()()
+	return run(append(stage.Without(os.Environ(), Env, EnvSignals), Env+"="+strconv.Itoa(note)))
+}
+
+func withSignals(env []string, left []os.Signal) []string {
+	if len(left) == 0 {
+		return env
+	}
+	return append(env, EnvSignals+"="+formatSignals(left))
 }
 
 // all are the descriptors that must survive.

@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -163,4 +166,29 @@ func copyFile(t *testing.T, from, to string, mode os.FileMode) {
 	text, err := os.ReadFile(from)
 	must(t, err)
 	must(t, os.WriteFile(to, text, mode))
+}
+
+// No signal is lost between two images, in either direction, save those that come
+// in the moment in which the runtime starts.
+func TestSignalsAreHandedOver(t *testing.T) {
+	t.Parallel()
+	cmd := start("signals")
+	out, err := cmd.Output()
+	// HUP, INT, USR1, USR2, TERM, TTIN, TTOU, WINCH
+	if err != nil || string(out) != "1,2,10,12,15,21,22,28" && runtime.GOARCH == "amd64" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// A variable that names no note leaves a program's signals alone.
+func TestAForgedVariableCatchesNothing(t *testing.T) {
+	t.Parallel()
+	cmd := start("looking", Env+"=0", EnvSignals+"=15")
+	out, err := cmd.Output()
+	if err != nil || string(out) != "false false" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if got := parseSignals("15,,x,9,1,-1,99999999999,21"); !slices.Equal(got, []syscall.Signal{15, 1, 21}) && runtime.GOARCH == "amd64" {
+		t.Errorf("%v", got)
+	}
 }

@@ -35,8 +35,9 @@ type Note struct {
 	// Failed is set in a Note that comes back: why the other image gave up.
 	Failed string `json:"failed,omitempty"`
 
-	// Last, if not nil, is called at the last moment; its error keeps Exec from it.
-	Last func() error `json:"-"`
+	// Last, if not nil, is called at the last moment. It returns the signals that were
+	// caught and not obeyed, for the next image; its error keeps Exec from it.
+	Last func() ([]os.Signal, error) `json:"-"`
 
 	State json.RawMessage `json:"state"` // of package master
 }

@@ -33,8 +33,13 @@ var dir string
 var fault string
 
 func init() {
+	if _, set := os.LookupEnv(Env); !set {
+		return
+	}
+	catchEarly()
 	n, err := fromEnv()
 	if n == nil {
+		release()
 		return
 	}
 	pending.Store(n)
@@ -101,7 +106,7 @@ func Back(why error) {
 	back := *n
 	back.Failed = why.Error()
 	fmt.Fprintln(os.Stderr, "fugue: back to the old program:", back.exec(func(env []string) error {
-		return stage.ExecFD(n.Image, os.Args, env)
+		return stage.ExecFD(n.Image, os.Args, withSignals(env, waiting(caught.stops, caught.others)))
 	}))
 }
 

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +35,7 @@ var roles = map[string]func(args []string){
 	"quick":    beQuick,
 	"newer":    beNewer,
 	"refused":  beRefused,
+	"signals":  beSignals,
 }
 
 // shortSteps is what the watchdog has in the roles that wait for it. A variable is
@@ -216,6 +219,9 @@ func firstNote() Note {
 	return Note{Format: Format, Version: "1.0", PID: os.Getpid(), Image: image, FDs: []int{word}, Dir: "/first", State: json.RawMessage(`0`)}
 }
 
+// reloads are all that must not end a master at any moment.
+func reloads() []os.Signal { return slices.Concat(held, ignored) }
+
 const allRounds = 3
 
 // beRound executes the next image, which goes back, some times over. All tell what
@@ -224,10 +230,10 @@ func beRound([]string) {
 	n := Pending()
 	switch {
 	case n == nil:
-		signal.Notify(make(chan os.Signal, 1), reloads...) // as a master does when it starts
+		signal.Notify(make(chan os.Signal, 1), reloads()...) // as a master does when it starts
 		first := firstNote()
 		find(&first).tell()
-		mustPlay(Exec("/proc/self/exe", first))
+		mustPlay(Exec(Named("/proc/self/exe"), first))
 	case n.Failed == "":
 		find(n).tell()
 		Back(errors.New("nothing fits"))
@@ -245,14 +251,14 @@ func beRound([]string) {
 	}
 	next := *n
 	next.Failed, next.State = "", json.RawMessage(strconv.Itoa(f.Rounds))
-	mustPlay(Exec("/proc/self/exe", next))
+	mustPlay(Exec(Named("/proc/self/exe"), next))
 }
 
 // beSlow is an image that does not take over until its watchdog has had enough.
 func beSlow([]string) {
 	switch n := Pending(); {
 	case n == nil:
-		mustPlay(Exec("/proc/self/exe", firstNote()))
+		mustPlay(Exec(Named("/proc/self/exe"), firstNote()))
 	case n.Failed == "":
 		forever()
 	default:
@@ -265,7 +271,7 @@ func beSlow([]string) {
 func beQuick([]string) {
 	n := Pending()
 	if n == nil {
-		mustPlay(Exec("/proc/self/exe", firstNote()))
+		mustPlay(Exec(Named("/proc/self/exe"), firstNote()))
 	}
 	mustPlay(Taken())
 	if watchdog.Stop() {
@@ -282,7 +288,53 @@ func beNewer([]string) {
 	image, err := unix.Open("/bin/echo", unix.O_PATH|unix.O_CLOEXEC, 0)
 	mustPlay(err)
 	n.Format, n.Image = Format+1, image
-	mustPlay(Exec("/proc/self/exe", n))
+	mustPlay(Exec(Named("/proc/self/exe"), n))
+}
+
+// beSignals has signals come at every moment of an exec: one that was caught and not
+// obeyed, some when nobody catches any more, one between the next image's first moment
+// and its main. That image goes back, and the old one tells which have reached it. The
+// first image begins with the signals blocked in all its threads, as they are
+// when an exec has left but one.
+func beSignals([]string) {
+	n := Pending()
+	switch {
+	case n == nil && os.Getenv("BLOCKED") == "":
+		runtime.LockOSThread()
+		hold()
+		mustPlay(syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), "BLOCKED=yes")))
+	case n == nil:
+		first := firstNote()
+		first.Last = func() ([]os.Signal, error) {
+			for _, s := range held {
+				mustPlay(unix.Kill(os.Getpid(), s.(syscall.Signal)))
+			}
+			return append(heeded, syscall.SIGTERM), nil
+		}
+		mustPlay(Exec(Named("/proc/self/exe"), first))
+	}
+	stops, others := Signals()
+	if n.Failed == "" {
+		if len(stops) != 1 {
+			mustPlay(fmt.Errorf("%d stops have come to the next image", len(stops)))
+		}
+		mustPlay(unix.Kill(os.Getpid(), unix.SIGINT))
+		for len(stops) < 2 || len(others) < len(heeded)+len(held) {
+			runtime.Gosched()
+		}
+		Back(errors.New("nothing fits"))
+	}
+	var all []os.Signal
+	for len(all) < 2+len(heeded)+len(held) {
+		select {
+		case s := <-stops:
+			all = append(all, s)
+		case s := <-others:
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b os.Signal) int { return int(a.(syscall.Signal) - b.(syscall.Signal)) })
+	fmt.Print(formatSignals(all), os.Getenv(EnvSignals))
 }
 
 // refusal is what came of an exec that failed, and what is not as it was before.
@@ -291,13 +343,13 @@ type refusal struct{ Err, Changed string }
 // beRefused tries to execute what cannot be, a Note that names a descriptor that is
 // not open, and one that is held up at the last moment.
 func beRefused(paths []string) {
-	signal.Notify(make(chan os.Signal, 1), reloads...)
+	signal.Notify(make(chan os.Signal, 1), reloads()...)
 	n := firstNote()
 	find(&n) // the runtime opens some files of its own
 	var all []refusal
 	try := func(path string, with Note) {
 		before, limits := find(&n), limitsAndSignals()
-		r := refusal{Err: Exec(path, with).Error()}
+		r := refusal{Err: Exec(Named(path), with).Error()}
 		if after := find(&n); after.Open != before.Open || after.Inherited != nil || limitsAndSignals() != limits {
 			r.Changed = fmt.Sprintf("%+v, %s is now %+v, %s", before, limits, after, limitsAndSignals())
 		}
@@ -309,7 +361,7 @@ func beRefused(paths []string) {
 	bad, last := n, n
 	bad.FDs = append(bad.FDs, 99)
 	try("/proc/self/exe", bad)
-	last.Last = func() error { return errors.New("a stop was asked for") }
+	last.Last = func() ([]os.Signal, error) { return nil, errors.New("a stop was asked for") }
 	try("/proc/self/exe", last)
 	_ = json.NewEncoder(os.Stdout).Encode(all)
 }

@@ -26,20 +26,37 @@ func memory() (int, error) {
 	return fd, nil
 }
 
-// ignoreReloads returns what takes it back. The kernel is told directly:
-// signal.Ignore has the runtime forget a signal that a handler may just be called
-// for on another thread, and that handler then ends the process.
-func ignoreReloads() (restore func()) {
+// hold blocks in this thread, and ignores, what must not end the process between the
+// exec and the moment when the next image catches it. It returns what takes that back.
+func hold() (restore func()) {
+	var set, before unix.Sigset_t
+	for _, s := range held {
+		const bits = 8 * unsafe.Sizeof(set.Val[0])
+		n := uintptr(s.(syscall.Signal)) - 1
+		set.Val[n/bits] |= 1 << (n % bits)
+	}
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before) // fails for wrong arguments only
+	heed := ignore()
+	return func() {
+		heed()
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	}
+}
+
+// ignore returns what takes it back. The kernel is told directly: signal.Ignore has
+// the runtime forget a signal that a handler may just be called for on another
+// thread, and that handler then ends the process.
+func ignore() (restore func()) {
 	if strings.HasPrefix(runtime.GOARCH, "mips") { // another layout
-		signal.Ignore(reloads...)
+		signal.Ignore(ignored...)
 		return func() {}
 	}
-	before := make([]action, len(reloads))
-	for i, s := range reloads {
-		setAction(s.(syscall.Signal), &action{ignored}, &before[i])
+	before := make([]action, len(ignored))
+	for i, s := range ignored {
+		setAction(s.(syscall.Signal), &action{sigIgn}, &before[i])
 	}
 	return func() {
-		for i, s := range reloads {
+		for i, s := range ignored {
 			setAction(s.(syscall.Signal), &before[i], nil)
 		}
 	}
@@ -49,7 +66,7 @@ func ignoreReloads() (restore func()) {
 type action [8]uintptr
 
 const (
-	ignored    = 1 // SIG_IGN
+	sigIgn     = 1 // SIG_IGN
 	sigsetSize = 8
 )
 
@@ -57,4 +74,10 @@ const (
 func setAction(s syscall.Signal, now, before *action) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s),
 		uintptr(unsafe.Pointer(now)), uintptr(unsafe.Pointer(before)), sigsetSize, 0, 0)
+}
+
+// mortal starts a program in a group of its own that ends with the thread that starts
+// it (PR_SET_PDEATHSIG).
+func mortal() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -1,11 +1,13 @@
 package handover
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -76,9 +78,9 @@ const lastWords = 4 << 10
 
 // Check runs a program in the folder dir ("": where we are) that has to exit with 0
 // within limit, as with -t. The error ends with what it printed. It may be called
-// from any goroutine that waits.
-func Check(path string, args []string, dir string, limit time.Duration) error {
-	r, err := runToEnd(path, args, dir, nil, nil, limit)
+// from any goroutine that waits; when ctx is done it kills the program and returns.
+func Check(ctx context.Context, p Program, args []string, dir string, limit time.Duration) error {
+	r, err := runToEnd(ctx, p, launch{args: args, dir: dir, limit: limit})
 	if err != nil {
 		return err
 	}
@@ -90,8 +92,8 @@ func Check(path string, args []string, dir string, limit time.Duration) error {
 
 // Try starts a program as it would be started in the place of this one, and
 // returns the version that it says it is. It may be called from any goroutine
-// that waits.
-func Try(path string, args []string, n Note, limit time.Duration) (string, error) {
+// that waits; when ctx is done it kills the program and returns.
+func Try(ctx context.Context, p Program, args []string, n Note, limit time.Duration) (string, error) {
 	reply, theirs, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -105,7 +107,7 @@ func Try(path string, args []string, n Note, limit time.Duration) (string, error
 	}
 	defer unix.Close(note)
 	env := append(stage.Without(os.Environ(), Env), fmt.Sprintf("%s=%d", Env, firstFD))
-	r, err := runToEnd(path, args, "", env, []int{note, int(theirs.Fd())}, limit)
+	r, err := runToEnd(ctx, p, launch{args: args, env: env, files: []int{note, int(theirs.Fd())}, limit: limit})
 	if err != nil {
 		return "", err
 	}
@@ -159,11 +161,20 @@ func join(a, b string) string {
 	return a + "; " + b
 }
 
-// runToEnd starts the program with /dev/null, a pipe as 1 and 2, and files from 3
-// on, and waits until it has ended. One that is late is killed, with its group,
-// which it may have left (setpgid(2)).
-func runToEnd(path string, args []string, dir string, env []string, files []int, limit time.Duration) (result, error) {
-	r := result{path: path}
+// launch says how a program is started.
+type launch struct {
+	args  []string
+	dir   string   // "": where we are
+	env   []string // nil: ours
+	files []int    // descriptors from 3 on
+	limit time.Duration
+}
+
+// runToEnd starts the program with /dev/null, a pipe as 1 and 2, and the files, and
+// waits until it has ended. One that is late is killed, with its group, which it may
+// have left (setpgid(2)); so is one whose master has ended meanwhile.
+func runToEnd(ctx context.Context, p Program, s launch) (result, error) {
+	r := result{path: p.Path}
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return r, err
@@ -174,31 +185,38 @@ func runToEnd(path string, args []string, dir string, env []string, files []int,
 		return r, err
 	}
 	defer out.Close()
-	if env == nil {
-		env = stage.Without(os.Environ(), Env)
+	if s.env == nil {
+		s.env = stage.Without(os.Environ(), Env)
 	}
 	defer found.begin()()
 	fds := []uintptr{uintptr(null), in.Fd(), in.Fd()}
-	for _, fd := range files {
+	for _, fd := range s.files {
 		fds = append(fds, uintptr(fd))
 	}
-	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{Dir: dir, Env: env, Files: fds, Sys: &syscall.SysProcAttr{Setpgid: true}})
+	runtime.LockOSThread() // it is killed when this thread ends
+	defer runtime.UnlockOSThread()
+	pid, err := syscall.ForkExec(p.name(), s.args, &syscall.ProcAttr{Dir: s.dir, Env: s.env, Files: fds, Sys: mortal()})
 	_ = in.Close()
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", path, err)
+		return r, fmt.Errorf("%s: %w", p.Path, err)
 	}
 	printed := make(chan string, 1)
 	go func() { printed <- readLast(out) }() // ends with out, at the latest below
-	late := time.AfterFunc(limit, func() { _, _ = unix.Kill(-pid, unix.SIGKILL), unix.Kill(pid, unix.SIGKILL) })
+	limited, done := context.WithTimeout(ctx, s.limit)
+	defer done()
+	cancelKill := context.AfterFunc(limited, func() { _, _ = unix.Kill(-pid, unix.SIGKILL), unix.Kill(pid, unix.SIGKILL) })
 	r.status, r.known = wait(pid)
-	inTime := late.Stop()
+	ended := cancelKill()
 	_ = unix.Kill(-pid, unix.SIGKILL) // what it has started; ESRCH if nothing
 	_ = out.SetReadDeadline(time.Now().Add(time.Second))
 	r.printed = <-printed
-	if !inTime {
-		return r, r.late(limit)
+	switch {
+	case ended:
+		return r, nil
+	case ctx.Err() != nil:
+		return r, fmt.Errorf("%s: %w", p.Path, context.Cause(ctx))
 	}
-	return r, nil
+	return r, r.late(s.limit)
 }
 
 func (r result) late(limit time.Duration) error {

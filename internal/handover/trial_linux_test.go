@@ -50,7 +50,7 @@ func TestTry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			version, err := Try(c.path, c.args, c.note, patience)
+			version, err := Try(t.Context(), Named(c.path), c.args, c.note, patience)
 			if version != c.version {
 				t.Errorf("version %q, want %q", version, c.version)
 			}
@@ -88,7 +88,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantError(t, Check(c.path, c.args, "/tmp", patience), c.err)
+			wantError(t, Check(t.Context(), Named(c.path), c.args, "/tmp", patience), c.err)
 		})
 	}
 }
@@ -98,11 +98,15 @@ func TestCheck(t *testing.T) {
 func bothWays(t *testing.T, test func(t *testing.T, run func(args []string, limit time.Duration) (string, error))) {
 	t.Run("Try", func(t *testing.T) {
 		t.Parallel()
-		test(t, func(args []string, limit time.Duration) (string, error) { return Try(self, args, trialNote(), limit) })
+		test(t, func(args []string, limit time.Duration) (string, error) {
+			return Try(t.Context(), Named(self), args, trialNote(), limit)
+		})
 	})
 	t.Run("Check", func(t *testing.T) {
 		t.Parallel()
-		test(t, func(args []string, limit time.Duration) (string, error) { return "", Check(self, args, "", limit) })
+		test(t, func(args []string, limit time.Duration) (string, error) {
+			return "", Check(t.Context(), Named(self), args, "", limit)
+		})
 	})
 }
 
@@ -140,7 +144,7 @@ func TestWhatATrialLeavesBehindIsKilled(t *testing.T) {
 	fifo, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	must(t, err)
 	defer fifo.Close()
-	wantError(t, Check("/bin/sh", []string{"sh", "-c", `exec 9>"$0"; sleep 60 >/dev/null 2>&1 & exit 0`, path}, "", patience), "")
+	wantError(t, Check(t.Context(), Named("/bin/sh"), []string{"sh", "-c", `exec 9>"$0"; sleep 60 >/dev/null 2>&1 & exit 0`, path}, "", patience), "")
 	must(t, fifo.SetReadDeadline(time.Now().Add(patience/2)))
 	if _, err := fifo.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
 		t.Errorf("it lives on: %v", err)
@@ -166,7 +170,7 @@ func TestWhoIsLeftBehindHoldsNothingUp(t *testing.T) {
 	for name, answers := range map[string]bool{"answer": true, "none": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			version, err := Try(self, play("hoarding", name), trialNote(), patience)
+			version, err := Try(t.Context(), Named(self), play("hoarding", name), trialNote(), patience)
 			said := version
 			if !answers {
 				wantError(t, err, "it does not say that it could take over; exit status 0; sleeper")
@@ -179,7 +183,7 @@ func TestWhoIsLeftBehindHoldsNothingUp(t *testing.T) {
 	}
 	t.Run("Check", func(t *testing.T) {
 		t.Parallel()
-		err := Check("/bin/sh", []string{"sh", "-c", "setsid sleep 60 & echo sleeper $!; exit 1"}, "", patience)
+		err := Check(t.Context(), Named("/bin/sh"), []string{"sh", "-c", "setsid sleep 60 & echo sleeper $!; exit 1"}, "", patience)
 		wantError(t, err, "exit status 1; sleeper")
 		stillRuns(t, fmt.Sprint(err))
 	})
@@ -199,11 +203,11 @@ func stillRuns(t *testing.T, said string) {
 // It is not parallel: descriptors are counted.
 func TestATrialLeavesNothingOpen(t *testing.T) {
 	try := func() {
-		_, _ = Try("/bin/true", []string{"true"}, trialNote(), patience)
-		_, _ = Try("/no/such/program", nil, trialNote(), patience)
-		_ = Check("/bin/false", []string{"false"}, "", patience)
-		_ = Check("/no/such/program", nil, "", patience)
-		_, _ = Try("/bin/true", nil, Note{State: json.RawMessage("{")}, patience)
+		_, _ = Try(t.Context(), Named("/bin/true"), []string{"true"}, trialNote(), patience)
+		_, _ = Try(t.Context(), Named("/no/such/program"), nil, trialNote(), patience)
+		_ = Check(t.Context(), Named("/bin/false"), []string{"false"}, "", patience)
+		_ = Check(t.Context(), Named("/no/such/program"), nil, "", patience)
+		_, _ = Try(t.Context(), Named("/bin/true"), nil, Note{State: json.RawMessage("{")}, patience)
 	}
 	try() // the runtime opens some of its own
 	before := openFiles()
