@@ -20,7 +20,12 @@ func openImage(path string) (handover.Program, error) {
 	if os.Geteuid() == 0 {
 		open = func(path string) (int, error) { return openChecked(path, unix.O_PATH|unix.O_CLOEXEC, onlyRoots) }
 	}
-	fd, err := open(path)
+	low, err := open(path)
+	if err != nil {
+		return named, fmt.Errorf("%s: %w", path, err)
+	}
+	defer unix.Close(low)
+	fd, err := unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, handover.LowestFD)
 	if err != nil {
 		return named, fmt.Errorf("%s: %w", path, err)
 	}

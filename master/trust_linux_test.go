@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fugue-http/fugue/internal/handover"
 )
 
 func tryTrusted(path string) error {
@@ -121,7 +123,7 @@ func TestTheImageIsHeld(t *testing.T) {
 	defer closeFD(p.FD)
 	must(t, os.Rename(path, path+".old"))
 	writeFile(t, path, elf)
-	if p.Path != path || p.FD < 0 || !isFile(t, p.FD, path+".old") {
+	if p.Path != path || p.FD < handover.LowestFD || !isFile(t, p.FD, path+".old") {
 		t.Errorf("it is %+v", p)
 	}
 	writeFile(t, path, "#!/bin/sh\n")

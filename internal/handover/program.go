@@ -13,8 +13,11 @@ import (
 // script can only be run by its name.
 type Program struct {
 	Path string
-	FD   int // -1: by its name
+	FD   int // at least LowestFD; -1: by its name
 }
+
+// LowestFD is above all descriptors that a program is handed in its trial.
+const LowestFD = 10
 
 // Named is a program that is run by its name.
 func Named(path string) Program { return Program{path, -1} }
