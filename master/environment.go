@@ -30,7 +30,7 @@ func settings(cfg *config.Config, control string) (string, error) {
 	s := wire.Settings{BeatEvery: beatEvery, DrainLimit: cfg.WorkerKillTimeout, ControlPath: control, Verbose: cfg.Verbose,
 		HTTP: wire.HTTP{ReadHeaderTimeout: cfg.HTTP.ReadHeaderTimeout, IdleTimeout: cfg.HTTP.IdleTimeout,
 			ReadTimeout: cfg.HTTP.ReadTimeout, WriteTimeout: cfg.HTTP.WriteTimeout,
-			Linger: cfg.HTTP.Linger, MaxHeaderBytes: int(cfg.HTTP.MaxHeaderBytes)},
+			Linger: cfg.HTTP.Linger, MaxHeaderBytes: int(cfg.HTTP.MaxHeaderBytes), H2C: cfg.HTTP.H2C},
 		Watch: watchSettings(cfg)}
 	if third := silence(cfg) / 3; third > 0 {
 		s.BeatEvery = min(beatEvery, third)

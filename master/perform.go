@@ -14,6 +14,9 @@ func (m *master) perform(e pool.Effect) {
 	switch e.Do {
 	case pool.Spawn:
 		m.toSpawn = append(m.toSpawn, e)
+	case pool.Recall:
+		m.log.Debug("worker is recalled", "worker", e.Slot, "pid", e.PID, "why", e.Why)
+		m.recall(e.PID)
 	case pool.Drain:
 		m.log.Debug("worker drains", "worker", e.Slot, "pid", e.PID, "why", e.Why)
 		m.command(e.PID, wire.Command{Type: wire.CommandDrain, Last: m.pool.Leaving()}, unix.SIGQUIT)
@@ -93,6 +96,15 @@ func (m *master) tellGone(e pool.Effect) {
 		return
 	}
 	m.log.Warn("worker gone", "worker", e.Slot, "pid", e.PID, "cause", e.Cause.String(), "why", e.Why)
+}
+
+// recall tells a worker that has not said that it is ready. If it speaks the protocol
+// it reads this as soon as it could accept, at the latest; a signal would end it at
+// once, with what it has accepted. Who does not read it is told to stop later.
+func (m *master) recall(pid int) {
+	if c := m.children[pid]; c != nil {
+		_ = c.tell(wire.Command{Type: wire.CommandDrain, Last: m.pool.Leaving()}) // its socket is empty
+	}
 }
 
 // command reaches a worker through its socket if it reads it, else by signal.

@@ -92,12 +92,15 @@ func (p *Pool) counted() int {
 	return n
 }
 
-// leave asks w to go: gently when it may have requests, now when it is still
-// starting and cannot have any.
+// leave asks w to go, gently since it may have requests. So may one that is still
+// starting: it may accept already, and its word that it is ready be on the way. It is
+// recalled; if that word does not come, it has not got so far, and is told to stop.
 func (p *Pool) leave(now time.Duration, w *worker, c Cause, why string) {
 	w.cause, w.why = c, why
 	if w.phase == Starting {
-		p.hurry(now, w)
+		w.enter(Draining, now)
+		w.stopAt = now + recallGrace
+		p.do(about(Recall, w))
 		return
 	}
 	w.enter(Draining, now)

@@ -7,12 +7,13 @@ import "time"
 type Do int
 
 const (
-	Spawn Do = iota // start a worker for Slot, answer with Spawned or SpawnFailed
-	Drain           // ask PID to stop accepting, finish and leave
-	Stop            // ask PID to leave now
-	Abort           // SIGABRT: the Go runtime prints every goroutine
-	Kill            // SIGKILL
-	Exit            // all are gone: leave with Code, for the reason Why
+	Spawn  Do = iota // start a worker for Slot, answer with Spawned or SpawnFailed
+	Recall           // tell PID, which has not said that it is ready, to leave once it could be; Stop follows
+	Drain            // ask PID to stop accepting, finish and leave
+	Stop             // ask PID to leave now
+	Abort            // SIGABRT: the Go runtime prints every goroutine
+	Kill             // SIGKILL
+	Exit             // all are gone: leave with Code, for the reason Why
 
 	TellCondemned // PID is to be replaced, Why; it serves on until its successor is ready
 	TellPardoned  // PID need not be replaced after all
@@ -24,7 +25,7 @@ const (
 	TellAborted   // the reload has failed, Why; Gen is in force as before
 )
 
-var doNames = [...]string{"spawn", "drain", "stop", "abort", "kill", "exit", "condemned", "pardoned", "ready", "gone", "backoff", "committed", "rolled", "aborted"}
+var doNames = [...]string{"spawn", "recall", "drain", "stop", "abort", "kill", "exit", "condemned", "pardoned", "ready", "gone", "backoff", "committed", "rolled", "aborted"}
 
 func (d Do) String() string { return doNames[d] }
 

@@ -38,8 +38,13 @@ func (p *Pool) onHello(ev Event) {
 }
 
 func (p *Pool) onReady(now time.Duration, ev Event) {
-	if w := p.byPID[ev.PID]; w != nil && w.phase == Starting {
+	switch w := p.byPID[ev.PID]; {
+	case w == nil:
+	case w.phase == Starting:
 		p.becomeReady(now, w)
+	case w.stopAt != 0: // it was ready when it was recalled, and drains now
+		w.stopAt, w.killAt = 0, w.since+w.limits.Drain
+		w.heardFrom(now)
 	}
 }
 

@@ -16,6 +16,8 @@ func (p *Pool) judge(now time.Duration) {
 
 func (p *Pool) judgeOne(now time.Duration, w *worker) {
 	switch {
+	case w.stopAt != 0 && now >= w.stopAt:
+		p.hurry(now, w)
 	case w.killAt != 0 && now >= w.killAt:
 		if w.phase == Draining {
 			w.why += fmt.Sprintf("; still there %s later", (now - w.since).Round(time.Millisecond))
@@ -144,6 +146,9 @@ func (p *Pool) Nearer() bool { return p.nearer }
 func (p *Pool) dues(w *worker, d *earliest) {
 	if w.killAt != 0 {
 		d.offer(w.killAt)
+	}
+	if w.stopAt != 0 {
+		d.offer(w.stopAt)
 	}
 	switch {
 	case w.pid == 0: // judged from its birth on

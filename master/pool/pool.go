@@ -28,6 +28,7 @@ type Limits struct {
 
 const (
 	abortGrace  = time.Second            // from Abort to Kill: time to print the stacks
+	recallGrace = 500 * time.Millisecond // from Recall to Stop
 	quickGrace  = 2 * time.Second        // from Stop to Kill
 	secondLook  = 100 * time.Millisecond // from the first suspicion of silence to Abort
 	unkillable  = 5 * time.Second        // from Kill until a stop no longer waits for the exit

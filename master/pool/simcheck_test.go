@@ -24,6 +24,11 @@ func (w *world) perform(e Effect) {
 	switch e.Do {
 	case Spawn:
 		w.spawn(e)
+	case Recall: // who hears it leaves; others wait to be told to stop
+		w.asked(p, e.Do)
+		if w.chance(0.5) {
+			w.leaveSoon(p)
+		}
 	case Drain:
 		w.fault(w.justDrain(p, e))
 		w.asked(p, e.Do)

@@ -32,6 +32,7 @@ type WorkerState struct {
 	Started   time.Duration `json:"started"`
 	Since     time.Duration `json:"since"`
 	Heard     time.Duration `json:"heard"`
+	StopAt    time.Duration `json:"stop_at,omitempty"`
 	KillAt    time.Duration `json:"kill_at,omitempty"`
 	Alive     time.Duration `json:"alive,omitempty"`
 	Begun     bool          `json:"begun,omitempty"`
@@ -77,7 +78,7 @@ func (p *Pool) Save(now time.Duration) State {
 
 func (w *worker) save() WorkerState {
 	s := WorkerState{Slot: w.slot, PID: w.pid, Gen: w.gen, Limits: *w.limits, Phase: w.phase.String(), Cause: w.cause.String(), Why: w.why,
-		Started: w.started, Since: w.since, Heard: w.heard, KillAt: w.killAt, Alive: w.alive, Begun: w.begun, Greets: w.greets,
+		Started: w.started, Since: w.since, Heard: w.heard, StopAt: w.stopAt, KillAt: w.killAt, Alive: w.alive, Begun: w.begun, Greets: w.greets,
 		Beats: w.beats, Condemned: w.condemned, Discarded: w.discarded, Beat: w.beat}
 	for _, x := range w.stuck {
 		s.Stuck = append(s.Stuck, StuckState{x.id, x.due})
@@ -118,7 +119,7 @@ func (s WorkerState) restore() (*worker, error) {
 		return nil, fmt.Errorf("worker %d (pid %d) in phase %q for the cause %q makes no sense", s.Slot, s.PID, s.Phase, s.Cause)
 	}
 	w := &worker{slot: s.Slot, pid: s.PID, gen: s.Gen, limits: &s.Limits, phase: Phase(phase), cause: Cause(cause), why: s.Why,
-		started: s.Started, since: s.Since, heard: s.Heard, killAt: s.KillAt, alive: s.Alive, begun: s.Begun, greets: s.Greets,
+		started: s.Started, since: s.Since, heard: s.Heard, stopAt: s.StopAt, killAt: s.KillAt, alive: s.Alive, begun: s.Begun, greets: s.Greets,
 		beats: s.Beats, condemned: s.Condemned, discarded: s.Discarded, beat: s.Beat}
 	for _, x := range s.Stuck {
 		w.stuck = append(w.stuck, stuck{x.ID, x.Due})

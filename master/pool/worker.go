@@ -49,6 +49,7 @@ type worker struct {
 	started time.Duration
 	since   time.Duration // when phase was entered
 	heard   time.Duration // last word from it
+	stopAt  time.Duration // when Stop is due, for one that was recalled; never when 0
 	killAt  time.Duration // when Kill is due; never when 0
 	begun   bool          // it has become its app
 	alive   time.Duration // when it did
@@ -74,7 +75,7 @@ type stuck struct {
 // mostStuck bounds what is remembered of one worker: enough to condemn it.
 const mostStuck = 256
 
-func (w *worker) enter(p Phase, now time.Duration) { w.phase, w.since = p, now }
+func (w *worker) enter(p Phase, now time.Duration) { w.phase, w.since, w.stopAt = p, now, 0 }
 
 // heardFrom notes a sign of life.
 func (w *worker) heardFrom(now time.Duration) { w.heard, w.suspected = now, 0 }
@@ -94,6 +95,9 @@ func (w *worker) shift(gap time.Duration) {
 	}
 	if w.killAt != 0 {
 		w.killAt += gap
+	}
+	if w.stopAt != 0 {
+		w.stopAt += gap
 	}
 }
 
