@@ -91,6 +91,7 @@ type HTTP struct {
 	ReadHeaderTimeout, ReadTimeout, WriteTimeout time.Duration
 	IdleTimeout, Linger                          time.Duration
 	MaxHeaderBytes                               int
+	H2C                                          bool // HTTP/2 without TLS as well
 }
 
 // configFrom is o as the Config that a file with these keys would give. Relative
@@ -165,6 +166,7 @@ func (h HTTP) copyInto(c *config.HTTP) {
 	limit(&c.IdleTimeout, h.IdleTimeout)
 	limit(&c.Linger, h.Linger)
 	set(&c.MaxHeaderBytes, config.Size(h.MaxHeaderBytes))
+	set(&c.H2C, h.H2C)
 }
 
 func (o Options) listeners(c *config.Config) error {

@@ -31,7 +31,7 @@ func fieldName(key string) string {
 	name := tables[key[:at]]
 	for word := range strings.SplitSeq(key[at:], "_") {
 		switch word {
-		case "uid", "gid", "pid", "gomaxprocs":
+		case "uid", "gid", "pid", "gomaxprocs", "h2c":
 			name += strings.ToUpper(word)
 		default:
 			name += strings.ToUpper(word[:1]) + word[1:]

@@ -123,6 +123,12 @@ func (w *worker) prepare(srv *http.Server) {
 	if srv.MaxHeaderBytes == 0 { // off, for which net/http has no value: 0 is 1 MiB
 		srv.MaxHeaderBytes = math.MaxInt32
 	}
+	if limits.H2C && srv.Protocols == nil {
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetHTTP2(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
+	}
 	w.conns.watch(srv)
 	srv.Handler = w.handler(srv.Handler)
 }

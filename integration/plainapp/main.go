@@ -37,6 +37,11 @@ func main() {
 		os.Exit(1)
 	}
 	srv := &http.Server{Handler: routes(ln)}
+	if os.Getenv("H2C") != "" {
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
+	}
 	go leave(srv)
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		fmt.Println("plainapp does not listen any more:", err)
@@ -66,6 +71,7 @@ func routes(ln net.Listener) http.Handler {
 	mux.HandleFunc("/sum", sum)
 	mux.HandleFunc("/headers", headers)
 	mux.HandleFunc("/slow", slow)
+	mux.HandleFunc("/proto", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) })
 	mux.HandleFunc("/hang", func(http.ResponseWriter, *http.Request) { select {} })
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	mux.HandleFunc("/refuse", func(http.ResponseWriter, *http.Request) { ln.Close() })

@@ -110,6 +110,7 @@ type HTTP struct {
 	IdleTimeout       time.Duration `toml:"idle_timeout" default:"75s" doc:"longest a kept connection may be idle"`
 	Linger            time.Duration `toml:"linger" default:"2s" doc:"how long an idle connection may still send one more request to a draining worker"`
 	MaxHeaderBytes    Size          `toml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"1GiB" zero:"off" doc:"largest request header; \"0\" is off"`
+	H2C               bool          `toml:"h2c" default:"false" doc:"HTTP/2 without TLS as well, for clients that begin with it (prior knowledge), as gRPC's do; with proxy, what came so is forwarded so"`
 }
 
 // Mode is a set of permission bits, written as an octal string ("0027").

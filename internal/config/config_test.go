@@ -89,6 +89,7 @@ max_memory = "512MiB"
 max_age = "24h"
 [http]
 max_header_bytes = "10MB"
+h2c = true
 `)
 	want := withDefaults[Config]()
 	want.File, want.Dir = c.File, c.Dir
@@ -104,7 +105,7 @@ max_header_bytes = "10MB"
 	want.App.Env = map[string]string{"A": "1", "B.C": "2"}
 	want.ShutdownDelay = 5 * time.Second
 	want.Recycle = Recycle{MaxRequests: 1000, MaxRequestsJitter: 50, MaxMemory: 512 << 20, MaxAge: 24 * time.Hour}
-	want.HTTP.MaxHeaderBytes = 10_000_000
+	want.HTTP.MaxHeaderBytes, want.HTTP.H2C = 10_000_000, true
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}

@@ -49,9 +49,9 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"misplaced and foreign", demo + "backlog = 1", `did you mean listener.backlog?`},
 
 		// to come
-		{"key to come", demo + "http.h2c = true", `unicorn.toml:2: http.h2c: known, but not in this version yet`},
+		{"key to come", demo + "http.max_body = \"1MiB\"", `unicorn.toml:2: http.max_body: known, but not in this version yet`},
 		{"table to come", demo + "[admin]\nlisten = \":1\"", `unicorn.toml:2: admin: known, but not in this version yet`},
-		{"key of a table to come", demo + "[http]\nh2c = true", `unicorn.toml:3: http.h2c: known, but not`},
+		{"key of a table to come", demo + "[http]\nmax_body = \"1MiB\"", `unicorn.toml:3: http.max_body: known, but not`},
 
 		// watch
 		{"status of no error", demo + "[watch]\nstatus = 200", `unicorn.toml:3: watch.status: must be 0 or a status of an error`},

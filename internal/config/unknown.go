@@ -12,7 +12,7 @@ import (
 var notYet = []string{
 	"access_log", "admin",
 	"listener.reuseport", "listener.tls_cert", "listener.tls_key", "listener.proxy_protocol",
-	"http.max_body", "http.h2c",
+	"http.max_body",
 }
 
 const sayNotYet = "known, but not in this version yet"

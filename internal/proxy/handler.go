@@ -31,12 +31,13 @@ type handler struct {
 	end      chan struct{} // of the process: nobody closes it, but a test
 }
 
-func newHandler(u upstream) *handler {
+// newHandler forwards to u; with h2c, what came over HTTP/2 goes on over HTTP/2.
+func newHandler(u upstream, h2c bool) *handler {
 	kept := oneShot(u)
 	kept.DisableKeepAlives, kept.MaxIdleConnsPerHost, kept.IdleConnTimeout = false, keptConnections, keptFor
 	h := &handler{end: make(chan struct{})}
 	h.proxy = &httputil.ReverseProxy{
-		Transport:      transport{kept: kept, fresh: oneShot(u)},
+		Transport:      transport{kept: kept, fresh: oneShot(u), h2: multiplexed(u, h2c)},
 		Rewrite:        rewrite,
 		FlushInterval:  -1, // at once, whatever the type: the app has decided to send it
 		ModifyResponse: exemptEvents,
@@ -91,11 +92,20 @@ func patient(parent context.Context) (ctx context.Context, done func()) {
 // It works on a goroutine of its own without the labels by which the watch finds
 // the stack of a request: those that serve a connection inherit them, and outlive
 // the request.
-type transport struct{ kept, fresh http.RoundTripper }
+//
+// Over HTTP/2 the app says which of the requests it has seen when it ends a
+// connection (GOAWAY, RFC 9113 section 6.8), and http.Transport goes by that.
+type transport struct {
+	kept, fresh http.RoundTripper
+	h2          http.RoundTripper // nil: all over HTTP/1.1
+}
 
 func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	by := t.fresh
-	if repeatable(r) {
+	switch {
+	case t.h2 != nil && r.ProtoMajor == 2: // as the client has sent it
+		by = t.h2
+	case repeatable(r):
 		by = t.kept
 	}
 	answered := make(chan struct{})

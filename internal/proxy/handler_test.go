@@ -37,7 +37,7 @@ func newFront(t *testing.T, to http.Handler, limit time.Duration) *front {
 func frontOf(t *testing.T, to address, limit time.Duration) *front {
 	t.Helper()
 	f := &front{app: &app{died: make(chan struct{})}, incident: make(chan httpwatch.Incident, 9), back: make(chan uint64, 9)}
-	f.handler = newHandler(upstream{to, f.app})
+	f.handler = newHandler(upstream{to, f.app}, false)
 	watch := httpwatch.New(httpwatch.Options{Timeout: limit,
 		Overdue: func(in httpwatch.Incident) { f.incident <- in }, Recovered: func(id uint64) { f.back <- id }})
 	f.Server = httptest.NewServer(watch.Handler(f.handler))

@@ -103,6 +103,18 @@ func connects(u upstream) error {
 	return c.Close()
 }
 
+// multiplexed is a transport that speaks HTTP/2 without TLS, nil if that is not wanted.
+func multiplexed(u upstream, wanted bool) http.RoundTripper {
+	if !wanted {
+		return nil
+	}
+	t := oneShot(u)
+	t.DisableKeepAlives, t.IdleConnTimeout = false, keptFor
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetUnencryptedHTTP2(true)
+	return t
+}
+
 // oneShot is a transport that uses each connection once.
 func oneShot(u upstream) *http.Transport {
 	return &http.Transport{

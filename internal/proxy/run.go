@@ -89,7 +89,7 @@ type pair struct {
 }
 
 func newPair(s settings, p *place, u upstream, pipe int) *pair {
-	return &pair{settings: s, upstream: u, place: p, pipe: pipe, handler: newHandler(u), dying: make(chan struct{}),
+	return &pair{settings: s, upstream: u, place: p, pipe: pipe, handler: newHandler(u, s.h2c), dying: make(chan struct{}),
 		health: &health{every: checkPause(s.limit), begin: s.beginSick,
 			check: func() error { return probe(u, s.ready.path) }}}
 }

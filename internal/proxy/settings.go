@@ -16,6 +16,7 @@ type settings struct {
 	ready  rule
 	signal syscall.Signal // asks the app to leave
 	tmp    string         // where the folder of the socket is made
+	h2c    bool           // the app is spoken to as the client speaks
 	limit  time.Duration  // how long a request, and so a health check, may take; 0 = no limit
 }
 
@@ -33,7 +34,7 @@ func readSettings(text string) (settings, error) {
 		p = *s.Proxy
 	}
 	ready, err := parseRule(p.Ready)
-	return settings{ready: ready, signal: syscall.Signal(p.StopSignal), tmp: p.Tmp, limit: s.Watch.Timeout}, err
+	return settings{ready: ready, signal: syscall.Signal(p.StopSignal), tmp: p.Tmp, h2c: s.HTTP.H2C, limit: s.Watch.Timeout}, err
 }
 
 // rule says when the app counts as ready: it accepts connections, and what is set

@@ -79,4 +79,5 @@ type HTTP struct {
 	WriteTimeout      time.Duration `json:"write_timeout"` // the same
 	Linger            time.Duration `json:"linger"`        // what an idle connection still gets when draining
 	MaxHeaderBytes    int           `json:"max_header_bytes"`
+	H2C               bool          `json:"h2c,omitempty"` // HTTP/2 without TLS as well
 }
