@@ -118,9 +118,6 @@ func (m *master) continueChange(note *handover.Note) {
 	default:
 		m.changes++
 		c.at = m.changes
-		// Said again: a HUP of the moment between the two images was ignored, and a
-		// supervisor that has sent it waits for an answer that is later than it.
-		m.supervisor.Reloading(c.kind + " of generation " + fmt.Sprint(m.pool.Generation()))
 		m.prepare(c)
 	}
 }
