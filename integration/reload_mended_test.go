@@ -158,3 +158,34 @@ func TestReloadOfListenerNames(t *testing.T) {
 		t.Errorf("the names are %q", names)
 	}
 }
+
+// mute speaks the pipe and reads no commands; it is ready a while after it has begun,
+// and leaves when it is told to by a signal.
+const mute = `#!/bin/sh
+trap 'echo told; exit 0' TERM
+echo '{"type":"hello"}' >&"$FUGUE_PIPE_FD"
+echo begun
+while [ ! -e ready ]; do sleep 0.02; done
+echo '{"type":"ready"}' >&"$FUGUE_PIPE_FD"
+while :; do sleep 0.1 & wait $!; done
+`
+
+// An app that reads no commands is told by its signal, also if it was recalled before
+// it was ready and has become so since.
+func TestARecalledAppIsTold(t *testing.T) {
+	t.Parallel()
+	d := prepare(t, "workers = 1\nworking_path = \".\"\nworker_kill_timeout = \"60s\"\n", "")
+	d.script(d.app, mute, 0o755)
+	put(t, filepath.Join(d.dir, "ready"), "")
+	d.run()
+	d.waitWorkers(1)
+	remove(t, filepath.Join(d.dir, "ready"))
+	d.verb(0, "scale", "2")
+	eventually(t, "the second one has begun", func() bool { return strings.Count(d.log.String(), "begun") == 2 })
+	d.verb(0, "scale", "1")
+	put(t, filepath.Join(d.dir, "ready"), "")
+	took := timed(t, "the end", func() { d.settled(1) })
+	if took > patience/2 || !strings.Contains(d.log.String(), "told") {
+		t.Errorf("it left after %s", took)
+	}
+}

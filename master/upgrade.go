@@ -200,6 +200,7 @@ func (m *master) lastCall() ([]os.Signal, error) {
 	if os.Getpid() != 1 {
 		signal.Stop(m.signals.stops)
 	}
+	handover.Settle()
 	select {
 	case s := <-m.signals.stops:
 		m.signals.stops <- s

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -106,6 +107,10 @@ func Back(why error) {
 	back := *n
 	back.Failed = why.Error()
 	fmt.Fprintln(os.Stderr, "fugue: back to the old program:", back.exec(func(env []string) error {
+		if os.Getpid() != 1 { // it has no defaults, and the runtime would end it
+			signal.Stop(caught.stops)
+		}
+		Settle()
 		return stage.ExecFD(n.Image, os.Args, withSignals(env, waiting(caught.stops, caught.others)))
 	}))
 }

@@ -15,7 +15,9 @@ import (
 //
 //   - USR1, USR2 and WINCH are blocked in the thread that executes the next image, and
 //     wait until that catches them (signal(7): the mask and what is pending survive an
-//     exec). What this image had caught and not obeyed is handed over by EnvSignals.
+//     exec). What this image had caught and not obeyed is handed over by EnvSignals. One
+//     that comes in the tenth of a millisecond between the last look at that and the
+//     moment when the kernel ends the other threads, which still take it, is lost.
 //   - HUP, TTIN and TTOU cannot wait so: the Go runtime unblocks them before it has a
 //     handler. They are ignored. What HUP asks for happens all the same, since the next
 //     image reads the file; a TTIN of these milliseconds is lost.
@@ -65,6 +67,9 @@ func release() {
 	signal.Stop(caught.others)
 	caught.stops, caught.others = nil, nil
 }
+
+// Settle waits until the runtime has handed on what it has caught (signal.Stop does).
+func Settle() { signal.Stop(make(chan os.Signal, 1)) }
 
 // waiting takes what was caught and not obeyed.
 func waiting(channels ...chan os.Signal) (all []os.Signal) {

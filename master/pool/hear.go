@@ -42,9 +42,11 @@ func (p *Pool) onReady(now time.Duration, ev Event) {
 	case w == nil:
 	case w.phase == Starting:
 		p.becomeReady(now, w)
-	case w.stopAt != 0: // it was ready when it was recalled, and drains now
-		w.stopAt, w.killAt = 0, w.since+w.limits.Drain
+	case w.stopAt != 0: // it was ready when it was recalled; not everybody reads commands
+		w.enter(Draining, now)
+		w.killAt = now + w.limits.Drain
 		w.heardFrom(now)
+		p.do(about(Drain, w))
 	}
 }
 

@@ -20,6 +20,7 @@ type roll struct {
 	faults  int           // starts in a row that came to nothing without the app's doing
 	served  int           // the most slots that had a ready worker of the new generation
 	moved   time.Duration // when it last got further
+	drain   time.Duration // the longest that one of the workers since its begin may drain
 	before  struct {
 		limits *Limits
 		wish   int
@@ -67,28 +68,36 @@ func (p *Pool) advance(now time.Duration) {
 	case r.started:
 		p.watchCanary(now)
 	}
-	if p.roll == r && now >= r.moved+r.patience() {
-		p.failRoll(fmt.Sprintf("it has got no further for %s: %s", r.patience(), p.hindrance()))
+	if p.roll == r && now >= r.moved+p.patience() {
+		p.failRoll(fmt.Sprintf("it has got no further for %s: %s", p.patience(), p.hindrance()))
 	}
 }
 
 // patience is how long a roll may stay where it is: an old worker drains, perhaps
 // to its limit, and then a new one starts. Without it a worker that does not die
 // of SIGKILL, or whatever else takes the room, would hold up every later reload.
-func (r *roll) patience() time.Duration {
-	drain := r.limits.Drain
-	if l := r.before.limits; l != nil {
-		drain = max(drain, l.Drain)
+func (p *Pool) patience() time.Duration {
+	r := p.roll
+	r.drain = max(r.drain, r.limits.Drain, p.limits.Drain)
+	for _, w := range p.workers { // one of the time before may have longer
+		r.drain = max(r.drain, w.limits.Drain)
 	}
-	return r.limits.Boot + drain + unkillable
+	return r.limits.Boot + r.drain + unkillable
 }
 
 // hindrance says what a roll may have waited for.
 func (p *Pool) hindrance() string {
+	drains := ""
 	for _, w := range p.workers {
-		if w.phase == Killed {
+		switch w.phase {
+		case Killed:
 			return fmt.Sprintf("worker %d (pid %d) does not die of SIGKILL", w.slot, w.pid)
+		case Draining:
+			drains = fmt.Sprintf("worker %d (pid %d) drains, and max_surge allows no more processes", w.slot, w.pid)
 		}
+	}
+	if drains != "" {
+		return drains
 	}
 	return "its workers do not stay"
 }
@@ -209,7 +218,7 @@ func (p *Pool) whyOutdated(w *worker) string {
 
 // rollDue offers the end of the canary's probation, and of the roll's patience.
 func (p *Pool) rollDue(d *earliest) {
-	d.offer(p.roll.moved + p.roll.patience())
+	d.offer(p.roll.moved + p.patience())
 	for _, w := range p.workers {
 		if p.isCanary(w) && w.phase == Ready {
 			d.offer(w.since + probation)

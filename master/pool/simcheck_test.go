@@ -237,7 +237,7 @@ func (w *world) broken(p *proc, ready time.Duration) bool {
 }
 
 func (w *world) justDrain(p *proc, e Effect) error {
-	if w.stop || e.Slot > w.wish || w.ended {
+	if w.stop || e.Slot > w.wish || w.ended || p.asked == Recall {
 		return nil
 	}
 	switch e.Cause {
