@@ -27,6 +27,7 @@ type child struct {
 	notify     *notifyReader // nil for a native worker
 	command    int           // our end of its command socket, non-blocking; -1 when closed
 	commands   bool          // it reads the command socket
+	seat       int           // its seat at the board, 0 = none
 	junk       bool          // it wrote nonsense once, which was logged
 	failed     string        // what its first stage said
 	pipeOver   bool

@@ -31,7 +31,7 @@ func TestWhoStartsDuringARotationGetsTheNewFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &master{output: &c.out, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		m := &master{output: &c.out, boardless: true, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 		m.graduate(&child{command: ours}, true)
 		oob := make([]byte, 64)
 		_, n, _, _, _ := unix.Recvmsg(theirs, make([]byte, 64), oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)

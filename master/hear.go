@@ -78,6 +78,7 @@ func (m *master) graduate(c *child, commands bool) {
 		return
 	}
 	c.commands = true
+	m.seat(c)
 	if !m.output.fifo && (m.output.piped || m.output.file >= 0) {
 		m.handLogs(c)
 	}

@@ -46,6 +46,8 @@ type master struct {
 	chores     chores
 	quiescing  bool // the readers are to come to rest
 
+	board         *sockets.Board // by which workers share connections out; nil without one
+	boardless     bool           // there can be none
 	output        *output
 	signals       *signals
 	events        chan event

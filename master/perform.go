@@ -19,9 +19,11 @@ func (m *master) perform(e pool.Effect) {
 		m.recall(e.PID)
 	case pool.Drain:
 		m.log.Debug("worker drains", "worker", e.Slot, "pid", e.PID, "why", e.Why)
+		m.discount(e.PID)
 		m.command(e.PID, wire.Command{Type: wire.CommandDrain, Last: m.pool.Leaving()}, unix.SIGQUIT)
 	case pool.Stop:
 		m.log.Debug("worker is stopped", "worker", e.Slot, "pid", e.PID, "why", e.Why)
+		m.discount(e.PID)
 		m.command(e.PID, wire.Command{Type: wire.CommandStop}, unix.SIGTERM)
 	case pool.Abort:
 		m.log.Warn("worker aborted", "worker", e.Slot, "pid", e.PID, "why", e.Why)

@@ -31,6 +31,7 @@ func (m *master) bury(c *child) {
 		return
 	}
 	c.exit = exitEvent(c.pid, status)
+	m.unseat(c)
 	c.reader.farewell.Store(true)
 	if c.pipe != nil {
 		_ = c.pipe.SetReadDeadline(time.Now().Add(farewell)) // fails if the reader is done already

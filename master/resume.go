@@ -98,6 +98,7 @@ func (m *master) takeChild(s childState) {
 	}
 	c := s.child()
 	m.children[c.pid] = c
+	m.seat(c)
 	if !c.pipeOver {
 		go c.reader.run(m.events)
 	}

@@ -154,12 +154,14 @@ func (g *Gate) share() int64 {
 
 // hasQueue tells whether the kernel has a connection for Accept.
 func hasQueue(ln net.Listener) (queued bool) {
-	ask(ln, func(fd int) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, 0)
-		queued = err == nil && n > 0 && p[0].Revents&unix.POLLIN != 0
-	})
+	ask(ln, func(fd int) { queued = hasQueueFD(fd) })
 	return queued
+}
+
+func hasQueueFD(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&unix.POLLIN != 0
 }
 
 // queueLength returns how many connections the kernel has for Accept, if it can

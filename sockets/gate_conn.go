@@ -24,6 +24,9 @@ func (l counting) Accept() (net.Conn, error) {
 
 func (l counting) wrap(c net.Conn) net.Conn {
 	h := &hold{gate: l.Gate}
+	if s, ok := l.ln.(*shared); ok {
+		s.seat.Enter(&h.guest)
+	}
 	switch c := c.(type) {
 	case *net.TCPConn:
 		return &tcpConn{c, h}
@@ -36,12 +39,14 @@ func (l counting) wrap(c net.Conn) net.Conn {
 
 // hold is a connection's place in the count, given back once.
 type hold struct {
-	gate *Gate
-	once sync.Once
+	gate  *Gate
+	guest Guest
+	once  sync.Once
 }
 
 func (h *hold) end() {
 	h.once.Do(func() {
+		h.guest.Leave()
 		h.gate.open.Add(-1)
 		h.gate.release()
 	})

@@ -151,3 +151,15 @@ func (l *Listener) unlink(sleep func(time.Duration)) error {
 	}
 	return os.Remove(l.path)
 }
+
+// inode is the number of the socket, the same in every process that has it; 0 if it
+// is closed.
+func (l *Listener) inode() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var st unix.Stat_t
+	if l.fd < 0 || unix.Fstat(l.fd, &st) != nil {
+		return 0
+	}
+	return st.Ino
+}

@@ -162,30 +162,17 @@ func (in *inheritance) closeOnExec() {
 	}
 }
 
-// takeListeners turns the descriptors into gates and closes the originals.
-func (in *inheritance) takeListeners() ([]*sockets.Gate, error) {
+// takeListeners turns the descriptors, which the gates own from now on, into gates.
+func (in *inheritance) takeListeners(seat *sockets.Seat) ([]*sockets.Gate, error) {
 	var gates []*sockets.Gate
 	for _, fd := range in.listeners {
-		ln, err := takeListener(fd)
+		ln, err := seat.Listen(fd)
 		if err != nil {
 			return gates, err
 		}
 		gates = append(gates, sockets.NewGate(ln))
 	}
 	return gates, nil
-}
-
-func takeListener(fd int) (net.Listener, error) {
-	f, err := nonblocking(fd, "listener")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // FileListener has its own duplicate
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("take listener from descriptor %d: %w", fd, err)
-	}
-	return ln, nil
 }
 
 func takeCommands(fd int) (*net.UnixConn, error) {
@@ -206,11 +193,8 @@ func takeCommands(fd int) (*net.UnixConn, error) {
 	return u, nil
 }
 
-// nonblocking wraps fd for net.FileListener and net.FileConn. O_NONBLOCK belongs
-// to the open description, which all workers share: were it cleared for a
-// moment, a worker that accepts at that moment would hang in the kernel
-// (golang/go#24942, #43894). Those functions call Fd, and Fd clears the flag
-// unless it was set before NewFile; so it is set here first.
+// nonblocking wraps fd for net.FileConn, which calls Fd, and Fd clears the flag
+// unless it was set before NewFile (golang/go#24942); so it is set here first.
 func nonblocking(fd int, name string) (*os.File, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, fmt.Errorf("%s on descriptor %d: %w", name, fd, err)

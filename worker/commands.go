@@ -54,6 +54,11 @@ func (w *worker) carryOut(line []byte, mail *mailbag) {
 		if out, errs, ok := mail.take2(); ok {
 			reopen(out, errs)
 		}
+	case wire.CommandSeat:
+		if fd, ok := mail.take1(); ok {
+			_ = w.seat.Take(fd, c.Seat) // without it connections are accepted as from any listener
+			unix.Close(fd)
+		}
 	}
 }
 
@@ -84,6 +89,15 @@ func (m *mailbag) add(oob []byte) {
 	if len(m.fds) > maxDescriptors {
 		m.discard() // no line ever takes that many
 	}
+}
+
+func (m *mailbag) take1() (fd int, ok bool) {
+	if len(m.fds) < 1 {
+		return -1, false
+	}
+	fd = m.fds[0]
+	m.fds = m.fds[1:]
+	return fd, true
 }
 
 func (m *mailbag) take2() (a, b int, ok bool) {

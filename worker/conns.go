@@ -8,17 +8,19 @@ import (
 	"time"
 
 	"github.com/fugue-http/fugue/httpwatch"
+	"github.com/fugue-http/fugue/sockets"
 )
 
 // conns is the table of the HTTP connections. The server's ConnState hook keeps
 // it, from the goroutine of each connection. The requests on them are the
 // watch's.
 type conns struct {
+	seat  *sockets.Seat // counts them as well
 	empty chan struct{} // has one element when the last connection has left
 
 	mu       sync.Mutex // guards all below
 	open     map[net.Conn]*conn
-	hijacked map[net.Conn]struct{} // the handler's own now; net/http tells no more of them
+	hijacked map[net.Conn]*conn // the handler's own now; net/http tells no more of them
 }
 
 // conn is one connection that net/http serves.
@@ -29,15 +31,17 @@ type conn struct {
 	http2   bool            // has carried an HTTP/2 request
 	closing bool            // closed by us; its StateClosed is on the way
 	watched context.Context // names it to the watch
+	guest   sockets.Guest   // counts it for the other workers
 }
 
 type connKey struct{} // of a request's context, names its *conn
 
-func newConns() *conns {
+func newConns(seat *sockets.Seat) *conns {
 	return &conns{
+		seat:     seat,
 		empty:    make(chan struct{}, 1),
 		open:     make(map[net.Conn]*conn),
-		hijacked: make(map[net.Conn]struct{}),
+		hijacked: make(map[net.Conn]*conn),
 	}
 }
 
@@ -66,6 +70,7 @@ func (t *conns) add(nc net.Conn, watched context.Context) *conn {
 	defer t.mu.Unlock()
 	c := &conn{net: nc, resting: true, since: time.Now(), watched: watched}
 	t.open[nc] = c
+	t.seat.Enter(&c.guest)
 	return c
 }
 
@@ -81,11 +86,14 @@ func (t *conns) changeState(nc net.Conn, state http.ConnState) {
 		c.resting = false
 	case http.StateIdle:
 		c.resting, c.since = true, time.Now()
+		c.guest.Rest()
 	case http.StateHijacked:
-		t.hijacked[nc] = struct{}{}
+		t.hijacked[nc] = c
 		delete(t.open, nc)
+		c.guest.Rest()
 	case http.StateClosed:
 		delete(t.open, nc)
+		c.guest.Leave()
 	}
 	if len(t.open)+len(t.hijacked) == 0 {
 		t.tellEmpty()
@@ -122,9 +130,10 @@ func (t *conns) held() int64 {
 // forgetClosedLocked drops the hijacked connections that their handlers have
 // closed. Nothing tells when that happens, so it is asked.
 func (t *conns) forgetClosedLocked() {
-	for nc := range t.hijacked {
+	for nc, c := range t.hijacked {
 		if isClosedConn(nc) {
 			delete(t.hijacked, nc)
+			c.guest.Leave()
 		}
 	}
 }

@@ -152,7 +152,7 @@ func (l *oneListener) Addr() net.Addr { return l.conn.LocalAddr() }
 
 func TestSweepClosesAFewAtATime(t *testing.T) {
 	t.Parallel()
-	table := newConns()
+	table := newConns(sockets.NewSeat())
 	for range closeAtOnce + 1 {
 		c, _ := net.Pipe()
 		table.add(c, context.Background())

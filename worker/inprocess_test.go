@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"errors"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fugue-http/fugue/internal/wire"
+	"github.com/fugue-http/fugue/sockets"
 )
 
 // inside is a worker in the test's own process, with a real listener, pipe and
@@ -71,7 +74,7 @@ func TestAttachRepairsABlockingListener(t *testing.T) {
 	t.Parallel()
 	s := newSocket(t)
 	check(t, unix.SetNonblock(s.fd, false))
-	ln, err := takeListener(dup(t, s.fd))
+	ln, err := sockets.NewSeat().Listen(dup(t, s.fd))
 	check(t, err)
 	defer ln.Close()
 	s.assertNonblocking(t, "after attach")
@@ -172,4 +175,26 @@ func TestPipeWithoutReaderIsAnError(t *testing.T) {
 	if err := out.write(wire.Message{Type: wire.Beat}, false); err == nil {
 		t.Error("no error, though the master is gone")
 	}
+}
+
+// The master hands over memory in which the workers say what they hold.
+func TestAWorkerTakesItsSeat(t *testing.T) {
+	t.Parallel()
+	board, err := sockets.NewBoard()
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("workers accept without regard to each other here")
+	}
+	check(t, err)
+	defer board.Close()
+	i := newInside(t, testSettings)
+	ended := i.serve(t, &http.Server{Handler: http.HandlerFunc(echo)})
+	i.write(t, wire.Command{Type: wire.CommandSeat}, board.FD())                        // no seat
+	i.write(t, wire.Command{Type: wire.CommandSeat, Seat: board.Sit()}, i.link.near[0]) // no board
+	i.write(t, wire.Command{Type: wire.CommandSeat, Seat: board.Sit()}, board.FD())
+	for range 3 { // it serves before, meanwhile and afterwards
+		keepAlive(t).get(t, i.socket.url("/"))
+	}
+	i.drain()
+	check(t, within(t, "Serve", ended))
+	i.write(t, wire.Command{Type: wire.CommandSeat, Seat: board.Sit()}, board.FD()) // too late
 }

@@ -22,6 +22,7 @@ type worker struct {
 	err  error     // why it could not attach; whoever wants to serve is told
 	exit func(int) // os.Exit, but for tests
 
+	seat  *sockets.Seat    // among the workers that accept from the same listeners
 	conns *conns           // HTTP connections
 	watch *httpwatch.Watch // requests and tasks
 	stuck chan struct{}    // has an element when one more is stuck; wakes a drain
@@ -72,10 +73,12 @@ var self = sync.OnceValue(func() *worker {
 })
 
 func newWorker(in inheritance, exit func(int)) *worker {
+	seat := sockets.NewSeat()
 	w := &worker{
 		inheritance: in,
 		exit:        exit,
-		conns:       newConns(),
+		seat:        seat,
+		conns:       newConns(seat),
 		draining:    make(chan struct{}),
 		last:        make(chan struct{}),
 		orphaned:    make(chan struct{}),
@@ -107,7 +110,7 @@ func (w *worker) attach(inheritErr error) {
 
 func (w *worker) takeInherited() {
 	w.taken.once.Do(func() {
-		w.taken.gates, w.taken.err = w.takeListeners()
+		w.taken.gates, w.taken.err = w.takeListeners(w.seat)
 		w.shutWhenDraining()
 	})
 	if w.err == nil {
@@ -127,6 +130,7 @@ func (w *worker) shutWhenDraining() {
 	for _, g := range w.taken.gates {
 		go func() {
 			<-w.draining
+			w.seat.Rise()
 			g.Shut(w.last, w.expired, w.stopping)
 		}()
 	}

@@ -12,6 +12,7 @@ const (
 	CommandDrain  CommandType = "drain"  // stop accepting, finish requests, leave
 	CommandStop   CommandType = "stop"   // leave now
 	CommandReopen CommandType = "reopen" // stdout and stderr come as two descriptors (SCM_RIGHTS); put them on 1 and 2
+	CommandSeat   CommandType = "seat"   // a descriptor of memory that all workers share, and Seat, the worker's place in it (package sockets)
 )
 
 // Command is one line of the command socket.
@@ -21,6 +22,9 @@ type Command struct {
 	// Last in a drain says that nobody else will serve the queues of the
 	// listeners: the worker serves them first.
 	Last bool `json:"last,omitempty"`
+
+	// Seat is a number from 1 on, of a seat.
+	Seat int `json:"seat,omitempty"`
 }
 
 // ParseCommand reads one line, without its newline.
