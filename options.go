@@ -44,6 +44,7 @@ type Options struct {
 
 	Env        map[string]string
 	GOMAXPROCS int
+	Sched      string // "auto", "batch" or "other"
 	Watch      Watch
 	Recycle    Recycle
 	HTTP       HTTP
@@ -130,6 +131,7 @@ func (o Options) copyInto(c *config.Config) error {
 	set(&c.ControlPath, o.ControlPath)
 	c.App.Env = o.Env
 	set(&c.App.GOMAXPROCS, o.GOMAXPROCS)
+	set(&c.App.Sched, o.Sched)
 	o.Watch.copyInto(&c.Watch)
 	o.Recycle.copyInto(&c.Recycle)
 	o.HTTP.copyInto(&c.HTTP)

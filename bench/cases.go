@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -34,11 +37,31 @@ func init() {
 			latencies([]contender{ours, plain, plainOne, naive, nginx}, plain.name, p99("-rate", "10000"))},
 		{"latency-close", "99th percentile at 3000 requests/s, one connection each", nil,
 			latencies([]contender{ours, plain, plainOne, naive, unicorn, nginx}, plain.name, p99("-rate", "3000", "-close"))},
+		{"sched-close", "Scheduling policy: one connection for each request", mustHaveWrk,
+			rates(policies, false, policies[0].name, byWrk("/", true))},
+		{"sched-keep", "Scheduling policy: kept connections", mustHaveWrk,
+			rates(policies, false, policies[0].name, byWrk("/", false))},
+		{"sched-hogs", "Scheduling policy: 99th percentile at 10000 requests/s, kept connections, beside as many busy processes as CPUs", nil,
+			latencies(policies, policies[0].name, besideHogs("-rate", "10000"))},
+		{"sched-hogs-close", "Scheduling policy: 99th percentile at 4000 requests/s, one connection each, beside as many busy processes as CPUs", nil,
+			latencies(policies, policies[0].name, besideHogs("-rate", "4000", "-close"))},
+		{"gomaxprocs", "Workers and GOMAXPROCS: one connection for each request", mustHaveWrk,
+			rates(threads, false, threads[0].name, byWrk("/", true))},
+		{"gomaxprocs-keep", "Workers and GOMAXPROCS: kept connections", mustHaveWrk,
+			rates(threads, false, threads[0].name, byWrk("/", false))},
 		{"balance", "Requests of the busiest of 4 workers, to the mean; 64 kept connections", nil, balance},
 		{"start", "Start, respawn and reload", nil, life},
 		{"idle", "At rest", nil, idle},
 	}
 }
+
+var (
+	policies = []contender{set("sched = other", `sched = "other"`), set("sched = batch", `sched = "batch"`)}
+	threads  = []contender{
+		set("2 workers, GOMAXPROCS=1", "gomaxprocs = 1"), set("2 workers, GOMAXPROCS=2", "gomaxprocs = 2"),
+		set("4 workers, GOMAXPROCS=1", "gomaxprocs = 1").of(4), set("1 worker, GOMAXPROCS=2", "gomaxprocs = 2").of(1),
+	}
+)
 
 // many is the same with several numbers of workers.
 func many(workers ...int) (list []contender) {
@@ -124,6 +147,28 @@ func mixed(l *lab, s *server) (loadResult, error) {
 		err = e
 	}
 	return v, err
+}
+
+// besideHogs measures while other processes compute all the time, one a CPU.
+func besideHogs(args ...string) turn {
+	return func(l *lab, s *server) (loadResult, error) {
+		var hogs []*exec.Cmd
+		defer func() {
+			for _, h := range hogs {
+				_ = h.Process.Kill()
+				_ = h.Wait()
+			}
+		}()
+		for range runtime.NumCPU() {
+			h := exec.Command("sh", "-c", "while :; do :; done")
+			h.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			if err := h.Start(); err != nil {
+				return loadResult{}, err
+			}
+			hogs = append(hogs, h)
+		}
+		return l.load(s, l.turn, args...)
+	}
 }
 
 // takeTurns starts all of list, then measures them round by round.

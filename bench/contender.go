@@ -24,6 +24,12 @@ func (c contender) with(workers int) contender {
 	return c
 }
 
+// of is the same with another number of workers, and under the same name.
+func (c contender) of(workers int) contender {
+	c.workers = workers
+	return c
+}
+
 // missing says why c cannot be measured here.
 func (c contender) missing() string {
 	if c.needs == "" {
@@ -55,8 +61,12 @@ var (
 func startFugue(l *lab, c contender, address string) (*server, error) { return l.fugue(c, address, "") }
 
 func (l *lab) fugue(c contender, address, more string) (*server, error) {
-	text := fmt.Sprintf("listen = %q\nworkers = %d\ncontrol_path = %q\n%s\n[app]\ncommand = [%q]\n",
-		address, c.workers, l.controlPath(c), more, l.program("app"))
+	return l.fugueWith(c, address, more, "")
+}
+
+func (l *lab) fugueWith(c contender, address, more, app string) (*server, error) {
+	text := fmt.Sprintf("listen = %q\nworkers = %d\ncontrol_path = %q\n%s\n[app]\ncommand = [%q]\n%s\n",
+		address, c.workers, l.controlPath(c), more, l.program("app"), app)
 	file, err := l.write(c.name+".toml", text)
 	if err != nil {
 		return nil, err
@@ -64,8 +74,15 @@ func (l *lab) fugue(c contender, address, more string) (*server, error) {
 	return l.launch(c.name, address, nil, l.program("fugue-http"), "-c", file)
 }
 
+// set is ours with lines for the end of the file, which is its table [app].
+func set(name, lines string) contender {
+	return contender{name: name, workers: 2, start: func(l *lab, c contender, address string) (*server, error) {
+		return l.fugueWith(c, address, "", lines)
+	}}
+}
+
 func (l *lab) controlPath(c contender) string {
-	return filepath.Join(l.dir, fmt.Sprintf("control-%d", c.workers))
+	return filepath.Join(l.dir, "control "+c.name)
 }
 
 func startPeer(kind string, env ...string) func(*lab, contender, string) (*server, error) {

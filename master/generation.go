@@ -24,6 +24,7 @@ type generation struct {
 	Umask   *int        `json:"umask,omitempty"`
 	Locked  bool        `json:"locked,omitempty"`
 	Signal  int         `json:"signal"` // asks a foreign app to leave
+	Sched   string      `json:"sched"`
 	Limits  pool.Limits `json:"limits"`
 	Workers int         `json:"workers"` // as the file has it; the wish may be another
 	House   house       `json:"house"`
@@ -46,7 +47,7 @@ type house struct {
 // time, and changes nothing. control is the path of the control socket that there
 // is, which takes a new start to change; "" at the start.
 func newGeneration(cfg *config.Config, app App, control string) (*generation, error) {
-	g := &generation{App: app, Dir: cfg.WorkDir(), Locked: cfg.NoNewPrivileges(), Signal: int(cfg.Signal()),
+	g := &generation{App: app, Dir: cfg.WorkDir(), Locked: cfg.NoNewPrivileges(), Signal: int(cfg.Signal()), Sched: cfg.App.Sched,
 		Limits: limits(cfg, app), Workers: cfg.WorkerCount(),
 		House: house{Control: cfg.Control(), OwnFolder: cfg.ControlPath == "", PIDPath: cfg.MasterPIDPath, Background: cfg.Daemonize,
 			Logs: logSettings{Workers: cfg.LogFile, Master: cfg.MasterLogFile, Format: cfg.LogFormat, Verbose: cfg.Verbose,

@@ -177,7 +177,7 @@ func (g *generation) workerEnv(slot, exe int, notify string) []string {
 // open, 0 if there is none.
 func (g *generation) order(exe int) stage.Order {
 	o := stage.Order{Master: os.Getpid(), Dir: g.Dir, User: g.User, Argv: g.App.Argv, Self: g.App.Self,
-		Exe: exe, Proven: g.program.proven, Umask: g.Umask, Locked: g.Locked}
+		Exe: exe, Proven: g.program.proven, Umask: g.Umask, Locked: g.Locked, Sched: g.Sched}
 	if !g.App.Self {
 		// A foreign app does not watch the command socket. A native one takes this
 		// back as soon as it runs.

@@ -77,6 +77,7 @@ type App struct {
 	StopSignal string            `toml:"stop_signal" default:"TERM" kind:"signal" doc:"signal that asks a foreign app to leave"`
 	Proxy      bool              `toml:"proxy" default:"false" doc:"for a plain HTTP server that knows nothing of fugue: each worker runs command on a private address, given in PORT and FUGUE_APP_SOCKET, and forwards requests to it"`
 	GOMAXPROCS int               `toml:"gomaxprocs" default:"0" max:"1024" doc:"threads that run Go code in each worker; 0 = CPUs divided by workers, rounded up"`
+	Sched      string            `toml:"sched" default:"auto" choice:"auto batch other" doc:"how the kernel schedules workers: batch = a worker that wakes up does not interrupt who runs, which serves more; other = as any process; auto = batch, unless whoever started the master has chosen a policy"`
 }
 
 // Watch is the [watch] table.

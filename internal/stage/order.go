@@ -21,6 +21,7 @@ type Order struct {
 	User   *User    `json:"user,omitempty"`  // nil: the master's
 	Locked bool     `json:"locked,omitempty"`
 	Death  int      `json:"death,omitempty"` // signal when the master dies (PR_SET_PDEATHSIG), 0 for none
+	Sched  string   `json:"sched,omitempty"` // scheduling policy, "" for the master's
 	Argv   []string `json:"argv"`
 	Self   bool     `json:"self,omitempty"` // run this same binary instead of looking Argv[0] up
 

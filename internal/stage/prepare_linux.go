@@ -25,6 +25,9 @@ func prepare(o Order) error {
 	if err := noCore(); err != nil {
 		return err
 	}
+	if err := schedule(o.Sched); err != nil {
+		return err
+	}
 	if o.Dir != "" {
 		if err := os.Chdir(o.Dir); err != nil {
 			return fmt.Errorf("working_path: %w", err)

@@ -25,7 +25,7 @@ func TestOrderSurvivesTheEnvironment(t *testing.T) {
 	t.Parallel()
 	mask := 0o27
 	want := Order{Master: 7, Dir: "/x y", Umask: &mask, User: &User{UID: 1, GID: 2, Groups: []int{2, 3}, Name: "www"},
-		Locked: true, Death: 15, Argv: []string{"a b", "\"c\""}, Self: true}
+		Locked: true, Death: 15, Sched: "batch", Argv: []string{"a b", "\"c\""}, Self: true}
 	env := want.Environ([]string{"A=1"})
 	if len(env) != 2 || env[0] != "A=1" {
 		t.Fatalf("environment %q", env)
