@@ -39,7 +39,7 @@ func (w *worker) beat(fd int) {
 	defer close(w.silent)
 	unix.SetNonblock(fd, true) // the master made it so; a worker must never block on it
 	out := pipe{fd: fd}
-	next := time.NewTimer(w.settings.BeatEvery)
+	next := time.NewTimer(inStep(w.settings.BeatEvery, clock()))
 	defer next.Stop()
 	for {
 		var err error
@@ -71,7 +71,24 @@ func (w *worker) pause(out *pipe) time.Duration {
 	if s := w.watch.Snapshot(); s.Stuck > 0 || s.Due >= 0 && s.Due < every {
 		return max(every/4, fastest)
 	}
-	return every
+	return inStep(every, clock())
+}
+
+// inStep shortens a pause by at most a tenth, so that it ends at a moment at which
+// other workers beat as well: the master then wakes up for many of them at a time,
+// not a hundred times a second for a hundred workers. Not all beat at one moment
+// either; when a worker was started decides in which tenth it does.
+func inStep(every, now time.Duration) time.Duration {
+	return every - (now+every)%max(every/10, 1)
+}
+
+// clock is the machine's, the same for all processes.
+func clock() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // then beats are not in step
+	}
+	return time.Duration(ts.Nano())
 }
 
 const (
