@@ -49,6 +49,8 @@ func init() {
 			rates(threads, false, threads[0].name, byWrk("/", true))},
 		{"gomaxprocs-keep", "Workers and GOMAXPROCS: kept connections", mustHaveWrk,
 			rates(threads, false, threads[0].name, byWrk("/", false))},
+		{"gc", "Collector: kept connections", mustHaveWrk, rates(collectors, false, collectors[0].name, byWrk("/", false))},
+		{"gc-close", "Collector: one connection for each request", mustHaveWrk, rates(collectors, false, collectors[0].name, byWrk("/", true))},
 		{"balance", "Requests of the busiest of 4 workers, to the mean; 64 kept connections", nil, balance},
 		{"start", "Start, respawn and reload", nil, life},
 		{"idle", "At rest", nil, idle},
@@ -56,8 +58,10 @@ func init() {
 }
 
 var (
-	policies = []contender{set("sched = other", `sched = "other"`), set("sched = batch", `sched = "batch"`)}
-	threads  = []contender{
+	policies   = []contender{set("sched = other", `sched = "other"`), set("sched = batch", `sched = "batch"`)}
+	collectors = []contender{set("default", ""), set("GOGC=100", `env = { GOGC = "100" }`),
+		set("GOGC=400", `env = { GOGC = "400" }`), set("GOGC=1600 without ballast", `env = { GOGC = "1600" }`)}
+	threads = []contender{
 		set("2 workers, GOMAXPROCS=1", "gomaxprocs = 1"), set("2 workers, GOMAXPROCS=2", "gomaxprocs = 2"),
 		set("4 workers, GOMAXPROCS=1", "gomaxprocs = 1").of(4), set("1 worker, GOMAXPROCS=2", "gomaxprocs = 2").of(1),
 	}
@@ -102,12 +106,16 @@ func rates(list []contender, unix bool, reference string, measure turn) func(*la
 	return func(l *lab, r *report) error {
 		r.unit, r.reference = "/s", reference
 		return l.takeTurns(r, list, unix, func(s *server) error {
+			before := cpuOf(s)
 			v, err := measure(l, s)
 			if err != nil {
 				return err
 			}
 			r.add(s.name, v.Rate)
 			w := r.row(s.name)
+			if v.Requests > 0 {
+				w.cost = append(w.cost, (cpuOf(s)-before)*1e6/float64(v.Requests))
+			}
 			w.p99 = append(w.p99, float64(v.P99)/1000)
 			w.complain(v.Error)
 			return nil

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -244,20 +243,6 @@ func atRest(l *lab, r *report, n int) error {
 	}
 	put("one worker, memory (PSS)", pss.median(), "MiB")
 	return nil
-}
-
-// cpu is the processor time that a process has used, in seconds: the exact sum of
-// its threads (schedstat), not ticks.
-func cpu(pid int) (seconds float64) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	for _, f := range files {
-		text, _ := os.ReadFile(f)
-		if fields := strings.Fields(string(text)); len(fields) > 0 {
-			ns, _ := strconv.ParseFloat(fields[0], 64)
-			seconds += ns / 1e9
-		}
-	}
-	return seconds
 }
 
 // memory reads a value in KiB from a file of /proc.

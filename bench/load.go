@@ -44,10 +44,11 @@ func (l *lab) load(s *server, turn time.Duration, args ...string) (loadResult, e
 }
 
 var (
-	wrkRate = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
-	wrkP99  = regexp.MustCompile(`99%\s+([\d.]+)(us|ms|s)`)
-	wrkBad  = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
-	wrkErr  = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
+	wrkRate  = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
+	wrkCount = regexp.MustCompile(`(\d+) requests in`)
+	wrkP99   = regexp.MustCompile(`99%\s+([\d.]+)(us|ms|s)`)
+	wrkBad   = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
+	wrkErr   = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
 )
 
 // wrk measures requests per second over TCP.
@@ -60,6 +61,9 @@ func (l *lab) wrk(s *server, turn time.Duration, path string, close bool) (loadR
 	text, err := l.alone(append(args, "http://"+s.address+path)...)
 	if err != nil {
 		return r, err
+	}
+	if m := wrkCount.FindStringSubmatch(text); m != nil {
+		r.Requests, _ = strconv.ParseInt(m[1], 10, 64)
 	}
 	m := wrkRate.FindStringSubmatch(text)
 	if m == nil {

@@ -28,6 +28,7 @@ type row struct {
 	name     string
 	values   series
 	p50, p99 series // milliseconds, beside the value
+	cost     series // microseconds of the processor for each request
 	wrong    string // the first error of the generator
 	unit     string // overrides that of the report
 }
@@ -47,6 +48,9 @@ func (w *row) note() string {
 	}
 	if len(w.p99) > 0 {
 		parts = append(parts, "99 % within "+number(w.p99.median())+" ms")
+	}
+	if len(w.cost) > 0 {
+		parts = append(parts, number(w.cost.median())+" us of CPU each")
 	}
 	if w.wrong != "" {
 		parts = append(parts, "errors: "+w.wrong)
