@@ -39,7 +39,7 @@ func (s *Seat) Take(fd, number int) error {
 	if !s.take(board, number) {
 		return board.Close()
 	}
-	s.tell(board, number)
+	s.tell()
 	return nil
 }
 
@@ -61,21 +61,34 @@ func (s *Seat) take(board *Board, number int) bool {
 	return true
 }
 
-// tell has all listeners know the board. They ask the seat, so its lock is not held.
-func (s *Seat) tell(board *Board, number int) {
+// tell has all listeners ask what has changed, so the lock is not held.
+func (s *Seat) tell() {
 	s.mu.Lock()
 	list := slices.Clone(s.shared)
 	s.mu.Unlock()
 	for _, l := range list {
-		l.know(board, number)
+		l.learn()
 	}
+}
+
+// place is where the listener with that inode stands on the board, nil without one.
+func (s *Seat) place(inode uint64) *place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.board == nil {
+		return nil
+	}
+	if queue := s.board.queue(inode); queue >= 0 {
+		return &place{s.board, s.number, queue}
+	}
+	return nil
 }
 
 // Rise gives the seat up: the process takes what comes, and what it holds counts for
 // nobody. It is for a process that leaves.
 func (s *Seat) Rise() {
 	if s.rise() {
-		s.tell(nil, 0)
+		s.tell()
 	}
 }
 
@@ -201,10 +214,7 @@ func (s *Seat) Listen(fd int) (net.Listener, error) {
 	}
 	s.mu.Lock()
 	s.shared = append(s.shared, l)
-	board, number := s.board, s.number
 	s.mu.Unlock()
-	if board != nil {
-		l.know(board, number)
-	}
+	l.learn()
 	return l, nil
 }

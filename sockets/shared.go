@@ -151,10 +151,15 @@ func (l *shared) turn(idle bool) (net.Listener, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
-		if !l.standsBackLocked(idle) {
-			return l.listenLocked()
+		if l.standsBackLocked(idle) {
+			l.restLocked()
+		} else if ln, err := l.listenLocked(); err == nil {
+			return ln, nil
+		} else {
+			// Want of descriptors or memory, which passes. To a server it would be the
+			// end, so it is not told; others serve the queue meanwhile.
+			l.pauseLocked(lookSoonest)
 		}
-		l.restLocked()
 		idle = false
 	}
 	return nil, net.ErrClosed
@@ -330,17 +335,13 @@ func (l *shared) replaced(ln net.Listener) bool {
 	return !l.closed && l.ln != ln
 }
 
-// know tells of a board, or that there is none any more, and has Accept look.
-func (l *shared) know(b *Board, number int) {
+// learn asks the seat where this listener stands by now, and has Accept look. Whoever
+// changes that calls it afterwards, so the last call finds what is.
+func (l *shared) learn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.at = nil
 	l.seat.wait(l, 0, false)
-	if b != nil {
-		if queue := b.queue(l.inode); queue >= 0 {
-			l.at = &place{b, number, queue}
-		}
-	}
+	l.at = l.seat.place(l.inode)
 	if l.ln != nil {
 		l.until = time.Unix(1, 0)
 		setDeadline(l.ln, l.until)
