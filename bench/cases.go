@@ -60,7 +60,7 @@ func init() {
 var (
 	policies   = []contender{set("sched = other", `sched = "other"`), set("sched = batch", `sched = "batch"`)}
 	collectors = []contender{set("default", ""), set("GOGC=100", `env = { GOGC = "100" }`),
-		set("GOGC=400", `env = { GOGC = "400" }`), set("GOGC=1600 without ballast", `env = { GOGC = "1600" }`)}
+		set("GOGC=400", `env = { GOGC = "400" }`), set("GOGC=1600", `env = { GOGC = "1600" }`)}
 	threads = []contender{
 		set("2 workers, GOMAXPROCS=1", "gomaxprocs = 1"), set("2 workers, GOMAXPROCS=2", "gomaxprocs = 2"),
 		set("4 workers, GOMAXPROCS=1", "gomaxprocs = 1").of(4), set("1 worker, GOMAXPROCS=2", "gomaxprocs = 2").of(1),
@@ -182,11 +182,11 @@ func besideHogs(args ...string) turn {
 // takeTurns starts all of list, then measures them round by round.
 func (l *lab) takeTurns(r *report, list []contender, unix bool, measure func(*server) error) error {
 	var servers []*server
-	for i, c := range list {
+	for _, c := range list {
 		if !l.wants(c) {
 			continue
 		}
-		s, err := l.startOne(c, unix, i)
+		s, err := l.startOne(c, unix)
 		if err != nil {
 			r.skipped = append(r.skipped, fmt.Sprintf("%s: %v", c.name, err))
 			continue
@@ -221,7 +221,7 @@ func (l *lab) wants(c contender) bool {
 	return false
 }
 
-func (l *lab) startOne(c contender, unix bool, i int) (*server, error) {
+func (l *lab) startOne(c contender, unix bool) (*server, error) {
 	if why := c.missing(); why != "" {
 		return nil, fmt.Errorf("%s", why)
 	}
@@ -230,7 +230,7 @@ func (l *lab) startOne(c contender, unix bool, i int) (*server, error) {
 		return nil, err
 	}
 	if unix {
-		address = l.unix(fmt.Sprint(i))
+		address = l.unix()
 	}
 	s, err := c.start(l, c, address)
 	if err != nil {

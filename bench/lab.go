@@ -22,6 +22,7 @@ type lab struct {
 	turn    time.Duration
 	only    []string // contenders
 	running []*server
+	sockets int // paths that were given away
 }
 
 func newLab(ctx context.Context, rounds int, turn time.Duration, only []string) (*lab, error) {
@@ -87,9 +88,11 @@ func (l *lab) tcp() (string, error) {
 	return ln.Addr().String(), nil
 }
 
-// unix is the path of a socket, short enough for sun_path.
-func (l *lab) unix(name string) string {
-	return "unix:" + filepath.Join(l.dir, strings.ReplaceAll(name, " ", "_")+".sock")
+// unix is the path of a new socket, short enough for sun_path; peers leave theirs
+// behind.
+func (l *lab) unix() string {
+	l.sockets++
+	return fmt.Sprintf("unix:%s/%d.sock", l.dir, l.sockets)
 }
 
 // machine says where the numbers come from.

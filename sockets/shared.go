@@ -294,7 +294,7 @@ func (l *shared) pauseLocked(d time.Duration) (called bool) {
 func (l *shared) helpLocked() {
 	usual := min(lookLatest, max(lookSoonest, lookTogether*time.Duration(len(l.at.board.all()))))
 	if !hasQueueFD(l.fd) {
-		l.look, l.helped = min(2*l.look, 4*usual, lookLatest), 0
+		l.look, l.helped = min(2*l.look, 4*usual), 0
 		return
 	}
 	waiting, _, err := queueOf(l.fd)
