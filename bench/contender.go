@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 )
@@ -151,6 +150,3 @@ func startUWSGI(l *lab, c contender, address string) (*server, error) {
 func startNode(l *lab, c contender, address string) (*server, error) {
 	return l.launch(c.name, address, nil, "node", l.peerFile("app.js"), address, strconv.Itoa(c.workers))
 }
-
-// perCPU is as many workers as there are CPUs, at least two.
-func perCPU() int { return max(2, runtime.NumCPU()) }

@@ -19,7 +19,7 @@ func main() {
 		out     = flag.String("out", "", "file whose tables are replaced (docs/performance.md)")
 		quick   = flag.Bool("quick", false, "a few ratios only; fails if one is below half of what is expected")
 		list    = flag.Bool("list", false, "name the cases")
-		useOnly = flag.String("contenders", "", "names of contenders, with commas between them; all if empty")
+		useOnly = flag.String("contenders", "", "names of contenders, with semicolons between them; all if empty")
 	)
 	flag.Parse()
 	if *list {
@@ -30,9 +30,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	l, err := newLab(ctx, *rounds, *turn, split(*useOnly))
+	l, err := newLab(ctx, *rounds, *turn, split(*useOnly, ";"))
 	if err == nil {
-		err = l.do(*quick, split(*only), *out)
+		err = l.do(*quick, split(*only, ","), *out)
 		l.close()
 	}
 	if err != nil {
@@ -66,11 +66,11 @@ func (l *lab) do(quick bool, only []string, out string) error {
 	return nil
 }
 
-func split(s string) []string {
+func split(s, sep string) []string {
 	if s == "" {
 		return nil
 	}
-	return strings.Split(s, ",")
+	return strings.Split(s, sep)
 }
 
 func choose(only []string) ([]*testCase, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -93,7 +94,7 @@ func (s *server) get(path string) (string, error) {
 	}
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial:              func(string, string) (net.Conn, error) { return c, nil },
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return c, nil },
 	}}
 	resp, err := client.Get("http://bench" + path)
 	if err != nil {

@@ -8,4 +8,8 @@
 // be drained (golang/go#24942, #43894). Workers get a copy when they are
 // started, and only the master removes a socket's file: if it still is the one
 // the master made. A socket that somebody listens on is never taken away.
+//
+// On the workers' side a Gate can stop accepting without telling its server, and a
+// Seat shares connections out among the workers: they say on a Board what they hold,
+// in memory that the master made and nobody trusts.
 package sockets
