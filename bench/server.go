@@ -75,7 +75,8 @@ func (l *lab) await(s *server) error {
 		select {
 		case <-s.ended:
 			text, _ := os.ReadFile(s.log)
-			return fmt.Errorf("%s has ended: %s", s.name, strings.TrimSpace(string(text)))
+			first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+			return fmt.Errorf("it has ended: %s", first)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
