@@ -55,14 +55,22 @@ func TestWorkerHasOnlyItsDescriptors(t *testing.T) {
 	s := leaky(t, fmt.Sprintf("workers = 4\nlog_file = %q\nmaster_log_file = \"/dev/stderr\"\nmaster_pid_path = %q\n[[listener]]\naddress = \"unix:%s\"\n",
 		filepath.Join(dir, "app.log"), filepath.Join(dir, "app.pid"), filepath.Join(dir, "app.sock"))+app())
 	s.waitWorkers(4)
-	// Three standard ones, two listeners, commands, and the client's connection;
-	// the heartbeat pipe; epoll and the descriptor that wakes it.
-	want := []string{"anon_inode", "anon_inode", "pipe", "socket", "socket", "socket", "socket", "std", "std", "std"}
+	// Three standard ones; two listeners, each twice as long as the worker accepts
+	// from it and once while it stands back; commands, the client's connection, and
+	// the socket by which other workers call; the heartbeat pipe; epoll and the
+	// descriptor that wakes it.
+	want := []string{"anon_inode", "anon_inode", "pipe",
+		"socket", "socket", "socket", "socket", "socket", "socket", "socket", "std", "std", "std"}
 	var got []string
 	eventually(t, "no earlier connection is left", func() bool {
 		got = targets(s.self().FDs)
 		return len(got) <= len(want)
 	})
+	for range 2 {
+		if len(got) < len(want) {
+			want = slices.Delete(want, 3, 4) // a listener that it stands back from
+		}
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("a worker has %q, not %q", got, want)
 	}

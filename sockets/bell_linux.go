@@ -15,8 +15,7 @@ import (
 // autobind), so the name is a number that fits into a notice. Anybody on the
 // machine can ring; it only makes the worker look. A name ends with its process.
 type bell struct {
-	conn   net.PacketConn
-	fd     int // of its own, to ring others with
+	conn   *net.UnixConn // rings others as well
 	number uint32
 }
 
@@ -31,16 +30,11 @@ func newBell() (*bell, error) {
 	if err != nil {
 		return nil, err
 	}
-	other, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	conn, err := net.FilePacketConn(f) // has a duplicate
 	if err != nil {
-		return nil, fmt.Errorf("duplicate: %w", err)
-	}
-	conn, err := net.FilePacketConn(f) // has a duplicate, too
-	if err != nil {
-		unix.Close(other)
 		return nil, err
 	}
-	return &bell{conn, other, number}, nil
+	return &bell{conn.(*net.UnixConn), number}, nil
 }
 
 func bindAnyName(fd int) (uint32, error) {
@@ -73,17 +67,16 @@ func (b *bell) heard(f func()) {
 }
 
 // ring calls the worker of that number. If it is gone, or has been called often
-// enough to be awake, nothing happens.
-func (b *bell) ring(number uint32) { ring(b.fd, number) }
-
-func ring(fd int, number uint32) {
-	if number != 0 {
-		to := &unix.SockaddrUnix{Name: fmt.Sprintf("@%05x", number)}
-		_ = unix.Sendto(fd, []byte{1}, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, to)
+// enough to be awake, nothing happens; nobody waits for it.
+func (b *bell) ring(number uint32) {
+	raw, err := b.conn.SyscallConn()
+	if err != nil || number == 0 {
+		return
 	}
+	to := &unix.SockaddrUnix{Name: fmt.Sprintf("@%05x", number)}
+	_ = raw.Control(func(fd uintptr) { // fails if it is closed: then nobody is to be called
+		_ = unix.Sendto(int(fd), []byte{1}, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, to)
+	})
 }
 
-func (b *bell) close() {
-	b.conn.Close()
-	unix.Close(b.fd)
-}
+func (b *bell) close() { b.conn.Close() }
