@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"time"
 
@@ -27,7 +26,6 @@ type conns struct {
 // conn is one connection that net/http serves.
 type conn struct {
 	net     net.Conn
-	active  bool            // has carried a request
 	resting bool            // waits for a request (StateNew or StateIdle)
 	since   time.Time       // when it last came to rest
 	http2   bool            // has carried an HTTP/2 request
@@ -59,9 +57,7 @@ func (t *conns) watch(srv *http.Server) {
 		return ctx
 	}
 	srv.ConnState = func(nc net.Conn, state http.ConnState) {
-		if first := t.changeState(nc, state); first {
-			growStack()
-		}
+		t.changeState(nc, state)
 		if stateHook != nil {
 			stateHook(nc, state)
 		}
@@ -78,17 +74,15 @@ func (t *conns) add(nc net.Conn, watched context.Context) *conn {
 	return c
 }
 
-// changeState reports whether this begins the first request of a connection.
-func (t *conns) changeState(nc net.Conn, state http.ConnState) (first bool) {
+func (t *conns) changeState(nc net.Conn, state http.ConnState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.open[nc]
 	if c == nil {
-		return false
+		return
 	}
 	switch state {
 	case http.StateActive:
-		first, c.active = !c.active, true
 		c.resting = false
 	case http.StateIdle:
 		c.resting, c.since = true, time.Now()
@@ -104,7 +98,6 @@ func (t *conns) changeState(nc net.Conn, state http.ConnState) (first bool) {
 	if len(t.open)+len(t.hijacked) == 0 {
 		t.tellEmpty()
 	}
-	return first
 }
 
 // tellEmpty wakes a drain. One element says it all, so it never waits.
@@ -143,17 +136,4 @@ func (t *conns) forgetClosedLocked() {
 			c.guest.Leave()
 		}
 	}
-}
-
-// growStack has the stack of this goroutine be as large as a request will need it.
-//
-// A goroutine begins with 2 KiB. Net/http, the watch and the handler need about 8, and
-// the runtime gets there by copies, each when the stack is full and so at its most
-// costly: with one connection for each request that was an eighth of all processor
-// time. Here, between reading the request and handling it, little is to be copied.
-//
-//go:noinline
-func growStack() byte {
-	var frame [6 << 10]byte
-	return frame[runtime.GOOS[0]]
 }
