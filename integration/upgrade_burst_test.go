@@ -174,7 +174,7 @@ func TestSignalStorm(t *testing.T) {
 			d.waitWorkers(3)
 			d.verb(0, "upgrade", "--wait") // what it holds only after one is no leak
 			d.settled(3)
-			before := d.quietFiles()
+			before, were := d.quietFiles(), d.filesAre()
 			tr := d.load(2)
 			lot := rand.New(rand.NewSource(seed))
 			for range signals {
@@ -188,7 +188,7 @@ func TestSignalStorm(t *testing.T) {
 			d.settled(3)
 			tr.more(20)
 			tr.endWhole()
-			eventually(t, fmt.Sprintf("the master has its %d descriptors again", before), func() bool { return d.quietFiles() == before })
+			d.sameFiles(before, were)
 			eventually(t, "three workers are left, no zombie", func() bool { all, zombies := d.children(); return all == 3 && zombies == 0 })
 			d.noErrors("master.log")
 		})
