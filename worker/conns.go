@@ -18,6 +18,8 @@ type conns struct {
 	seat  *sockets.Seat // counts them as well
 	empty chan struct{} // has one element when the last connection has left
 
+	turnstile turnstile
+
 	mu       sync.Mutex // guards all below
 	open     map[net.Conn]*conn
 	hijacked map[net.Conn]*conn // the handler's own now; net/http tells no more of them
@@ -32,6 +34,7 @@ type conn struct {
 	closing bool            // closed by us; its StateClosed is on the way
 	watched context.Context // names it to the watch
 	guest   sockets.Guest   // counts it for the other workers
+	turn    turn
 }
 
 type connKey struct{} // of a request's context, names its *conn
@@ -57,9 +60,12 @@ func (t *conns) watch(srv *http.Server) {
 		return ctx
 	}
 	srv.ConnState = func(nc net.Conn, state http.ConnState) {
-		t.changeState(nc, state)
+		over := t.changeState(nc, state)
 		if stateHook != nil {
 			stateHook(nc, state)
+		}
+		if over {
+			t.turnstile.pass()
 		}
 	}
 }
@@ -74,18 +80,21 @@ func (t *conns) add(nc net.Conn, watched context.Context) *conn {
 	return c
 }
 
-func (t *conns) changeState(nc net.Conn, state http.ConnState) {
+// changeState says that the connection's turn is over, see turn.
+func (t *conns) changeState(nc net.Conn, state http.ConnState) (over bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.open[nc]
 	if c == nil {
-		return
+		return false
 	}
 	switch state {
 	case http.StateActive:
 		c.resting = false
+		c.turn.request(time.Now())
 	case http.StateIdle:
 		c.resting, c.since = true, time.Now()
+		over = c.turn.answered(c.since)
 		c.guest.Rest()
 	case http.StateHijacked:
 		t.hijacked[nc] = c
@@ -98,6 +107,7 @@ func (t *conns) changeState(nc net.Conn, state http.ConnState) {
 	if len(t.open)+len(t.hijacked) == 0 {
 		t.tellEmpty()
 	}
+	return over
 }
 
 // tellEmpty wakes a drain. One element says it all, so it never waits.

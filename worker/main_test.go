@@ -23,6 +23,7 @@ var helpers = map[string]func() int{
 	"hang":    hangHelper,
 	"idle":    idleHelper,
 	"single":  singleHelper,
+	"turns":   turnsHelper,
 	"nothing": func() int { return 0 },
 }
 
