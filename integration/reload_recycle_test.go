@@ -1,8 +1,12 @@
 package integration
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,6 +66,42 @@ func TestRecycleByMemory(t *testing.T) {
 		t.Errorf("process %s had become large; workers %v have become %v, counted %+v", large, before, pids(st), st.Counters)
 	}
 	d.onlyExits("memory")
+}
+
+// A worker is not replaced for garbage: its collector knows max_memory.
+func TestGarbageIsNoMemory(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, "workers = 1\n", "[recycle]\nmax_memory = \"192MiB\"\n")
+	d.waitWorkers(1)
+	pid := d.get("/pid")
+	env, err := os.ReadFile("/proc/" + pid + "/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprint("GOMEMLIMIT=", 192<<20-192<<20/10); !slices.Contains(strings.Split(string(env), "\x00"), want) {
+		t.Errorf("the worker does not have %s", want)
+	}
+	if raceEnabled {
+		return // the detector's own memory would be too much
+	}
+	d.get("/mem?mib=100") // with garbage as much again it would be too large
+	for range 20 {
+		if got := d.get("/garbage?mib=50"); got != pid {
+			t.Fatalf("%s answers, not %s", got, pid)
+		}
+	}
+	if most := statusField(t, pids(d.status())[1], "VmHWM"); kib(t, most) > 192<<10 {
+		t.Errorf("it had %s", most)
+	}
+}
+
+func kib(t *testing.T, field string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.Fields(field)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Workers that are too old are replaced, one after the other.

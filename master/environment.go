@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fugue-http/fugue/internal/cgroup"
 	"github.com/fugue-http/fugue/internal/config"
 	"github.com/fugue-http/fugue/internal/stage"
 	"github.com/fugue-http/fugue/internal/wire"
@@ -83,6 +84,11 @@ func baseEnv(cfg *config.Config, who []string, control string) ([]string, error)
 	set := map[string]string{}
 	if os.Getenv("GOMAXPROCS") == "" {
 		set["GOMAXPROCS"] = strconv.Itoa(cfg.GoMaxProcs())
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		if n := cfg.MemoryLimit(cgroup.Memory(os.DirFS("/"))); n > 0 {
+			set["GOMEMLIMIT"] = strconv.FormatInt(n, 10)
+		}
 	}
 	maps.Copy(set, cfg.App.Env)
 	text, err := settings(cfg, control)

@@ -27,6 +27,7 @@ func deployed(mux *http.ServeMux) {
 	mux.HandleFunc("/pattern", pattern)
 	mux.HandleFunc("/sum", sum)
 	mux.HandleFunc("/mem", mem)
+	mux.HandleFunc("/garbage", garbage)
 }
 
 // sign says who answers.
@@ -96,6 +97,21 @@ func mem(w http.ResponseWriter, r *http.Request) {
 	kept.Lock()
 	kept.blocks = append(kept.blocks, block)
 	kept.Unlock()
+	fmt.Fprint(w, os.Getpid())
+}
+
+// garbage allocates so much that nobody keeps, a bit at a time.
+func garbage(w http.ResponseWriter, r *http.Request) {
+	n, _ := strconv.Atoi(r.FormValue("mib"))
+	sum := byte(0)
+	for range n << 3 {
+		block := make([]byte, 128<<10)
+		for i := 0; i < len(block); i += os.Getpagesize() {
+			block[i]++
+		}
+		sum += block[0]
+	}
+	w.Header().Set("X-Sum", strconv.Itoa(int(sum))) // so that none of it is left out
 	fmt.Fprint(w, os.Getpid())
 }
 

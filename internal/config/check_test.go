@@ -225,6 +225,30 @@ func TestWorkersAndTheirShares(t *testing.T) {
 	}
 }
 
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	for _, x := range []struct {
+		workers          int
+		max, group, want int64
+	}{
+		{4, 0, 0, 0},
+		{4, 200 * mib, 0, 180 * mib},
+		{4, 64 * mib, 0, 48 * mib},
+		{4, 20 * mib, 0, 0}, // hardly room for the program itself
+		{4, 0, 2000 * mib, 450 * mib},
+		{64, 0, 2000 * mib, 0}, // too little for each to be held to it
+		{4, 200 * mib, 2000 * mib, 180 * mib},
+		{4, 1000 * mib, 2000 * mib, 450 * mib},
+	} {
+		c := Default()
+		c.Workers, c.Recycle.MaxMemory = x.workers, Size(x.max)
+		if got := c.MemoryLimit(x.group); got != x.want {
+			t.Errorf("%+v: %d MiB", x, got/mib)
+		}
+	}
+}
+
 func TestControlPaths(t *testing.T) {
 	t.Parallel()
 	a, b := Default(), Default()

@@ -99,7 +99,7 @@ type Route struct {
 type Recycle struct {
 	MaxRequests       int           `toml:"max_requests" default:"0" max:"1000000000" doc:"how many requests a worker may answer; 0 is off"`
 	MaxRequestsJitter int           `toml:"max_requests_jitter" default:"0" max:"1000000000" doc:"up to so many more for each worker, drawn by lot, so that not all are replaced at once; only with max_requests"`
-	MaxMemory         Size          `toml:"max_memory" default:"0" min:"1MiB" zero:"off" doc:"largest resident memory (RSS) of a worker's process, looked up every few seconds; \"0\" is off"`
+	MaxMemory         Size          `toml:"max_memory" default:"0" min:"1MiB" zero:"off" doc:"largest resident memory (RSS) of a worker's process, looked up every few seconds; Go apps are told to collect before they reach it (GOMEMLIMIT); \"0\" is off"`
 	MaxAge            time.Duration `toml:"max_age" default:"0s" min:"1s" zero:"off" doc:"oldest a worker may become; \"0s\" is off"`
 }
 

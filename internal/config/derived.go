@@ -40,6 +40,33 @@ func (c *Config) GoMaxProcs() int {
 	return (runtime.GOMAXPROCS(0) + n - 1) / n
 }
 
+// What MemoryLimit leaves for what the Go runtime does not count (the program
+// itself, stacks of threads), and the least share of a group that it acts on: below
+// that a worker may well need more while others need less.
+const (
+	memoryReserve  = 16 << 20
+	leastOfGroup   = 64 << 20
+	leastOfMaximum = 16 << 20
+)
+
+// MemoryLimit is what the Go runtime of a worker is told to keep below (GOMEMLIMIT),
+// in bytes; 0 = nothing. It follows from max_memory, so that nobody is replaced for
+// garbage, and from the worker's share of group, the limit of the control group (0 =
+// none), so that garbage does not have the kernel kill one.
+func (c *Config) MemoryLimit(group int64) int64 {
+	var least int64
+	for _, x := range []struct{ most, needs int64 }{
+		{int64(c.Recycle.MaxMemory), leastOfMaximum},
+		{group / int64(c.WorkerCount()), leastOfGroup},
+	} {
+		n := x.most - max(x.most/10, memoryReserve)
+		if n >= x.needs && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
+}
+
 // Addresses are listen and [[listener]] together, each with its options. It is
 // empty if only what systemd hands over is to be used (listen = []).
 func (c *Config) Addresses() []Listener {
