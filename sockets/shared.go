@@ -115,8 +115,11 @@ func listenOn(fd int) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take listener from descriptor %d: %w", fd, err)
 	}
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
+	switch ln := ln.(type) {
+	case *net.UnixListener:
+		ln.SetUnlinkOnClose(false)
+	case *net.TCPListener:
+		keepInherited(ln, fd)
 	}
 	return ln, nil
 }

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package sockets
+
+import "net"
+
+func keepInherited(*net.TCPListener, int) {}
