@@ -22,7 +22,7 @@ func init() {
 	onUnix := []contender{ours, plain, plainOne, naive, unicorn, nginx, puma, gunicorn, uwsgi, node}
 	cases = []*testCase{
 		{"keep-tcp", "Kept connections, TCP, 2 workers", mustHaveWrk, rates(all, false, plain.name, byWrk("/", false))},
-		{"close-tcp", "One connection for each request, TCP, 2 workers", mustHaveWrk, rates(all, false, unicorn.name, byWrk("/", true))},
+		{"close-tcp", "One connection for each request, TCP, 2 workers", mustHaveWrk, rates(append(all, deferring), false, unicorn.name, byWrk("/", true))},
 		{"keep-unix", "Kept connections, Unix socket, 2 workers", nil, rates(onUnix, true, plain.name, byLoad())},
 		{"close-unix", "One connection for each request, Unix socket, 2 workers", nil, rates(onUnix, true, unicorn.name, byLoad("-close"))},
 		{"workers-close", "One connection for each request, more workers", mustHaveWrk,
@@ -56,6 +56,9 @@ func init() {
 		{"idle", "At rest", nil, idle},
 	}
 }
+
+// deferring has what Unicorn does by default.
+var deferring = listening("fugue-http, defer_accept", "defer_accept = true")
 
 var (
 	policies   = []contender{set("sched = other", `sched = "other"`), set("sched = batch", `sched = "batch"`)}

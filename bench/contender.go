@@ -13,6 +13,7 @@ type contender struct {
 	name    string
 	workers int
 	needs   string // a program that has to be installed
+	options string // of ours: lines for its [[listener]]
 
 	start func(l *lab, c contender, address string) (*server, error)
 }
@@ -64,13 +65,18 @@ func (l *lab) fugue(c contender, address, more string) (*server, error) {
 }
 
 func (l *lab) fugueWith(c contender, address, more, app string) (*server, error) {
-	text := fmt.Sprintf("listen = %q\nworkers = %d\ncontrol_path = %q\n%s\n[app]\ncommand = [%q]\n%s\n",
-		address, c.workers, l.controlPath(c), more, l.program("app"), app)
+	text := fmt.Sprintf("listen = []\nworkers = %d\ncontrol_path = %q\n%s\n[[listener]]\naddress = %q\n%s\n[app]\ncommand = [%q]\n%s\n",
+		c.workers, l.controlPath(c), more, address, c.options, l.program("app"), app)
 	file, err := l.write(c.name+".toml", text)
 	if err != nil {
 		return nil, err
 	}
 	return l.launch(c.name, address, nil, l.program("fugue-http"), "-c", file)
+}
+
+// listening is ours with other options of the listener.
+func listening(name, options string) contender {
+	return contender{name: name, workers: 2, options: options, start: startFugue}
 }
 
 // set is ours with lines for the end of the file, which is its table [app].
