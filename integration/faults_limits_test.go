@@ -43,6 +43,9 @@ func (s *server) quietFiles() int {
 	s.t.Helper()
 	n := -1
 	eventually(s.t, "the number of descriptors settles", func() bool {
+		if connections(s.t, s.controlPath()) > 0 {
+			return false
+		}
 		was := n
 		n = len(s.files())
 		return n == was && connections(s.t, s.controlPath()) == 0

@@ -21,9 +21,9 @@ const (
 )
 
 // briefly is how long a connection may stay to count as one that carries a request
-// and leaves. At full load the shortest request takes tens of milliseconds, most of
-// them before its worker gets to it.
-const briefly = 100 * time.Millisecond
+// and leaves. At full load the shortest request takes 10 to 20 ms, most of them before
+// its worker gets to it.
+const briefly = 30 * time.Millisecond
 
 // unit is the load of one connection that lasts.
 const unit = 16

@@ -30,14 +30,14 @@ func TestACrowdLearnsWhetherConnectionsLast(t *testing.T) {
 			leaveAtOnce(c, 200)
 			c.enter(&Guest{}, 0)
 			var late Guest
-			c.enter(&late, 120*ms)
-			c.leave(&late, 120*ms)
+			c.enter(&late, 50*ms)
+			c.leave(&late, 50*ms)
 		}, 100},
 		{"one request of a loaded worker takes a while, and is one request", func(c *crowd) {
 			for i := range int64(200) {
 				var g Guest
 				c.enter(&g, i*ms)
-				c.leave(&g, i*ms+40*ms)
+				c.leave(&g, i*ms+20*ms)
 			}
 			c.enter(&Guest{}, 300*ms)
 		}, 1},

@@ -9,30 +9,39 @@ import (
 )
 
 const (
-	// longTurn is how long a connection may carry one request after the other
-	// before the others have their turn.
+	// longTurn is how long a connection may carry one request after the other, and
+	// longRun how many, before the others have their turn.
 	longTurn = 100 * time.Microsecond
+	longRun  = 8
 	// atOnce is how soon the next request of a connection comes that was there
-	// already when the last was answered: its goroutine has not waited.
+	// already when the last was answered: its goroutine has not waited for it.
 	atOnce = 10 * time.Microsecond
+	// longRound is how long a round of all others takes at most if none of them
+	// computes for long. After a longer one nobody passes for restRounds times as long:
+	// beside a goroutine that computes, each round costs up to 10 ms and more.
+	longRound  = 5 * time.Millisecond
+	restRounds = 10
+	// remake is the time until a pipe is asked for again that was not to be had.
+	remake = time.Second
 )
 
 // turn tells a connection that keeps its thread to itself. Go asks the kernel whose
 // bytes have arrived when no goroutine can run, and otherwise every 10 ms (sysmon). A
 // client that is fast enough always has the next request ready, so that its
-// goroutine never waits; with one thread, the other connections are served every
-// 10 ms then, or for as many times 10 ms as there are such clients.
+// goroutine never waits for it; with one thread, the other connections are served
+// every 10 ms then, or for as many times 10 ms as there are such clients.
 //
 // The zero value is that of a new connection.
 type turn struct {
-	began  time.Time
-	rested time.Time // when its last request was answered
+	began    time.Time
+	rested   time.Time // when its last request was answered
+	requests int       // since began
 }
 
 // request is called when the first byte of a request is there.
 func (t *turn) request(now time.Time) {
 	if now.Sub(t.rested) > atOnce {
-		t.began = now
+		t.began, t.requests = now, 0
 	}
 }
 
@@ -40,67 +49,122 @@ func (t *turn) request(now time.Time) {
 // turn.
 func (t *turn) answered(now time.Time) (over bool) {
 	t.rested = now
-	if now.Sub(t.began) <= longTurn {
+	if t.requests++; t.requests < longRun || now.Sub(t.began) <= longTurn {
 		return false
 	}
-	t.began = now
+	t.began, t.requests = now, 0
 	return true
 }
 
 // turnstile lets the goroutines run whose bytes have arrived by now. It does that by
 // a pipe of its own: who waits for that has the runtime ask the kernel, which tells
-// of all that is ready. Its zero value is ready to use; the pipe is made when the
-// first one passes and stays open.
+// of all that is ready. Those who come while one waits already share its round.
+//
+// Its zero value is ready to use; the pipe is made when the first one passes, and
+// stays open.
 type turnstile struct {
-	mu    sync.Mutex // guards all below; one passes at a time
-	made  bool
-	read  syscall.RawConn // nil: there is no pipe to be had
-	write *os.File
-	keep  *os.File // the end of read
+	mu    sync.Mutex    // guards all below
+	round chan struct{} // closed at the end of the round that is under way; nil if none is
+	open  time.Time     // until then nobody passes
+	pipe  *wakePipe     // nil if there is none yet; used by who began the round alone
 }
 
-// pass returns when all have had their turn that were ready when it was called.
+// pass returns when those that were ready when it was called can run before this
+// goroutine does; at once if rounds take too long.
 func (s *turnstile) pass() {
-	s.wait()
+	now := time.Now()
+	s.mu.Lock()
+	if now.Before(s.open) {
+		s.mu.Unlock()
+		return
+	}
+	if round := s.round; round != nil {
+		s.mu.Unlock()
+		<-round
+		return
+	}
+	s.round = make(chan struct{})
+	s.mu.Unlock()
+	defer s.end(now)
+	if s.pipe == nil {
+		s.pipe = newWakePipe()
+	}
+	if s.pipe != nil && s.pipe.wait() != nil {
+		s.pipe.close()
+		s.pipe = nil
+	}
 	// The runtime resumes the one whose event came last, this one, before the
 	// others; these are at least in its queue now, and a yield goes behind them.
 	runtime.Gosched()
 }
 
-func (s *turnstile) wait() {
+func (s *turnstile) end(began time.Time) {
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.made {
-		s.made = true
-		s.makeLocked()
+	close(s.round)
+	s.round = nil
+	if took := now.Sub(began); took > longRound {
+		s.open = now.Add(restRounds * took)
 	}
-	if s.read == nil {
-		return
+	if s.pipe == nil { // none is to be had, so a pass is a yield
+		s.open = now.Add(remake)
 	}
-	var b [1]byte
-	sent := false
-	// An error is that of a closed pipe, and nobody closes it.
-	_ = s.read.Read(func(fd uintptr) (done bool) {
-		if !sent { // only what comes from here on wakes it
-			sent = true
-			_, err := s.write.Write(b[:])
-			return err != nil
-		}
-		n, err := syscall.Read(int(fd), b[:])
-		return n == 1 || err != syscall.EAGAIN && err != syscall.EINTR
-	})
 }
 
-func (s *turnstile) makeLocked() {
+// wakePipe is a pipe to oneself.
+type wakePipe struct {
+	read, write *os.File
+	raw         syscall.RawConn // of read
+}
+
+// newWakePipe returns nil if none is to be had.
+func newWakePipe() *wakePipe {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return // want of descriptors: a yield alone is better than nothing
+		return nil
 	}
-	raw, err := r.SyscallConn()
-	if err != nil {
-		r.Close()
-		w.Close()
-		return
+	p := &wakePipe{read: r, write: w}
+	if p.raw, err = r.SyscallConn(); err != nil {
+		p.close()
+		return nil
 	}
-	s.read, s.write, s.keep = raw, w, r
+	return p
+}
+
+// wait returns when the runtime has learned from the kernel that the pipe has a byte.
+// An error says that it cannot: the pipe is not on its poller.
+func (p *wakePipe) wait() error {
+	var b [1]byte
+	sent := false
+	var failed error
+	err := p.raw.Read(func(fd uintptr) (done bool) {
+		if !sent { // only what comes from here on wakes it
+			sent = true
+			_, failed = p.write.Write(b[:])
+			return failed != nil
+		}
+		n, err := readByte(int(fd), b[:])
+		if n != 1 && err != syscall.EAGAIN {
+			failed = err
+		}
+		return err != syscall.EAGAIN
+	})
+	if err == nil {
+		err = failed
+	}
+	return err
+}
+
+func readByte(fd int, b []byte) (n int, err error) {
+	for {
+		if n, err = syscall.Read(fd, b); err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+func (p *wakePipe) close() {
+	p.read.Close()
+	p.write.Close()
 }

@@ -20,12 +20,14 @@ func TestTurn(t *testing.T) {
 		requests      int
 		over          int // how often its turn is over
 	}{
-		{"one after the other", 2 * us, 18 * us, 60, 10}, // each sixth ends beyond 100 us
-		{"a client as fast as it may be and not at once", 11 * us, 18 * us, 60, 0},
-		{"long requests", 2 * us, time.Millisecond, 5, 5},
-		{"a long request after a pause", time.Second, time.Millisecond, 5, 5},
+		{"one after the other", 2 * us, 18 * us, 80, 10},
+		{"very short ones", 2 * us, 3 * us, 84, 4}, // each 21st ends beyond 100 us
+		{"a client that is not at once back", 11 * us, 18 * us, 80, 0},
+		{"long requests, one after the other", 2 * us, time.Millisecond, 80, 10},
+		{"long requests after a pause", time.Second, time.Millisecond, 80, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			now, over := time.Now(), 0
 			var tr turn
 			for range c.requests {
@@ -40,6 +42,70 @@ func TestTurn(t *testing.T) {
 				t.Errorf("its turn was over %d times, not %d", over, c.over)
 			}
 		})
+	}
+}
+
+// Those who come while one waits go with it, and do not wait one after the other.
+func TestARoundIsShared(t *testing.T) {
+	t.Parallel()
+	round := make(chan struct{})
+	s := &turnstile{round: round}
+	const n = 10
+	passed := make(chan struct{}, n)
+	for range n {
+		go func() {
+			s.pass()
+			passed <- struct{}{}
+		}()
+	}
+	select {
+	case <-passed:
+		t.Fatal("one has not waited for the end of the round")
+	default:
+	}
+	s.end(time.Now())
+	for range n {
+		<-passed
+	}
+	if s.pipe != nil {
+		t.Error("one has begun a round of its own")
+	}
+}
+
+// Where rounds take long, because somebody computes, connections keep their thread as
+// without a turnstile.
+func TestNobodyPassesAfterALongRound(t *testing.T) {
+	t.Parallel()
+	s := &turnstile{round: make(chan struct{}), pipe: newWakePipe()}
+	defer s.pipe.close()
+	s.end(time.Now().Add(-longRound - time.Millisecond))
+	if left := time.Until(s.open); left < restRounds*longRound/2 {
+		t.Errorf("it is open again in %s", left)
+	}
+	s.open = time.Now().Add(time.Hour)
+	s.pipe.close() // it would fail
+	s.pass()
+	if s.pipe == nil {
+		t.Error("one has passed")
+	}
+}
+
+// A pipe that the runtime cannot wait for is given up, and connections go on.
+func TestTurnstileWithoutAPoller(t *testing.T) {
+	t.Parallel()
+	var fds [2]int
+	if err := unix.Pipe(fds[:]); err != nil { // blocking, so not on the poller
+		t.Fatal(err)
+	}
+	p := &wakePipe{read: os.NewFile(uintptr(fds[0]), "read"), write: os.NewFile(uintptr(fds[1]), "write")}
+	var err error
+	if p.raw, err = p.read.SyscallConn(); err != nil {
+		t.Fatal(err)
+	}
+	s := &turnstile{pipe: p}
+	s.pass()
+	if s.pipe != nil || time.Until(s.open) < remake/2 {
+		t.Errorf("it has kept the pipe; open in %s", time.Until(s.open))
 	}
 }
 

@@ -246,6 +246,10 @@ func TestMemoryLimit(t *testing.T) {
 		if got := c.MemoryLimit(x.group); got != x.want {
 			t.Errorf("%+v: %d MiB", x, got/mib)
 		}
+		c.App.Proxy = true
+		if got := c.MemoryLimit(x.group); got != 0 {
+			t.Errorf("%+v: %d MiB for a proxy", x, got/mib)
+		}
 	}
 }
 

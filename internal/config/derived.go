@@ -41,8 +41,8 @@ func (c *Config) GoMaxProcs() int {
 }
 
 // What MemoryLimit leaves for what the Go runtime does not count (the program
-// itself, stacks of threads), and the least share of a group that it acts on: below
-// that a worker may well need more while others need less.
+// itself, stacks of threads), and the least limits that it sets: below those of a
+// group a worker may well need more while others need less.
 const (
 	memoryReserve  = 16 << 20
 	leastOfGroup   = 64 << 20
@@ -52,9 +52,13 @@ const (
 // MemoryLimit is what the Go runtime of a worker is told to keep below (GOMEMLIMIT),
 // in bytes; 0 = nothing. It follows from max_memory, so that nobody is replaced for
 // garbage, and from the worker's share of group, the limit of the control group (0 =
-// none), so that garbage does not have the kernel kill one.
+// none), so that garbage does not have the kernel kill one. In proxy mode it is 0: the
+// worker needs little, and of the app behind it nothing is known.
 func (c *Config) MemoryLimit(group int64) int64 {
 	var least int64
+	if c.App.Proxy {
+		return 0
+	}
 	for _, x := range []struct{ most, needs int64 }{
 		{int64(c.Recycle.MaxMemory), leastOfMaximum},
 		{group / int64(c.WorkerCount()), leastOfGroup},
