@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -83,13 +82,12 @@ func (s *server) refused(words ...string) {
 	s.says(words...)
 }
 
-// says checks what has been said.
+// says checks what has been said. What the server has written arrives here a moment
+// later, and all of it before its end.
 func (s *server) says(words ...string) {
 	s.t.Helper()
 	for _, w := range words {
-		if !strings.Contains(s.log.String(), w) {
-			s.t.Errorf("it does not say %q but:\n%s", w, s.log)
-		}
+		s.log.wait(s.t, w, s.exited)
 	}
 }
 
