@@ -37,8 +37,10 @@ func (l *Listener) Adjust(opt Options) error {
 // only changes the limit of the queue (inet_listen, unix_listen in the kernel).
 // The caller holds l.mu, as for the others below.
 func (l *Listener) adjustBacklog(backlog int) error {
-	if err := unix.Listen(l.fd, backlog); err != nil {
-		return fmt.Errorf("listen with a backlog of %d: %w", backlog, err)
+	for _, fd := range l.fdsLocked() {
+		if err := unix.Listen(fd, backlog); err != nil {
+			return fmt.Errorf("listen with a backlog of %d: %w", backlog, err)
+		}
 	}
 	l.backlog = backlog
 	return nil
@@ -48,7 +50,11 @@ func (l *Listener) adjustBacklog(backlog int) error {
 func (l *Listener) adjustKind(opt Options) error {
 	switch {
 	case l.network == "tcp":
-		return tuneTCP(l.fd, opt.DeferAccept) // the other options are as they were set
+		var errs []error
+		for _, fd := range l.fdsLocked() {
+			errs = append(errs, tuneTCP(fd, opt.DeferAccept)) // the other options are as they were set
+		}
+		return errors.Join(errs...)
 	case l.path != "":
 		_, err := dress(l.path, opt, l.made)
 		return err

@@ -128,7 +128,7 @@ const lookEvery = time.Millisecond
 // the server does to accept them. The first of over that is closed ends that at once.
 func (g *Gate) Shut(last <-chan struct{}, over ...<-chan struct{}) {
 	end, share := time.Now().Add(g.queueTime), g.share()
-	for hasQueue(g.ln) && !isClosed(g.shut) && !slices.ContainsFunc(over, isClosed) {
+	for g.queued(isClosed(last)) && !isClosed(g.shut) && !slices.ContainsFunc(over, isClosed) {
 		if isClosed(last) && g.taken.Load() >= share || !isClosed(last) && time.Now().After(end) {
 			break
 		}
@@ -149,7 +149,18 @@ func (g *Gate) share() int64 {
 	// In this order: a connection that has left the queue already and is not
 	// counted as taken yet is one of a call that is under way.
 	underway := g.accepting.Load()
+	if s, ok := g.ln.(*shared); ok {
+		length += s.waitingElsewhere()
+	}
 	return g.taken.Load() + underway + int64(length)
+}
+
+// queued tells whether there is something that a gate must let in before it shuts;
+// last is whether this process is one of the last. Of a listener that is one of a
+// group the last ones serve all sockets of that.
+func (g *Gate) queued(last bool) bool {
+	s, ok := g.ln.(*shared)
+	return ok && s.gather(last) || hasQueue(g.ln)
 }
 
 // hasQueue tells whether the kernel has a connection for Accept.

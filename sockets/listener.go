@@ -19,6 +19,7 @@ type Options struct {
 	Backlog     int    // connections that may wait in the kernel, which caps it at net.core.somaxconn; 0 = 1024
 	DeferAccept bool   // TCP, Linux: hand a connection on only when its first bytes are there
 	V6Only      bool   // TCP: an IPv6 wildcard leaves IPv4 alone, for another listener on the same port
+	Sockets     int    // TCP, Linux: so many sockets share the address (SO_REUSEPORT), and more may follow; 0 = one, for good
 
 	Mode         fs.FileMode // unix: permissions of the socket's file; 0 = 0600
 	Owner, Group int         // unix: owner of the socket's file; -1 = leave
@@ -64,6 +65,8 @@ type Listener struct {
 	fd      int
 	name    string
 	backlog int // as asked for; 0 = not known
+	grouped bool
+	more    []int // of a group: its sockets beside fd
 }
 
 // Listen opens addr. It waits for up to [Options.Patience] if addr is in use;
@@ -131,7 +134,7 @@ func (l *Listener) Close() error {
 	defer l.mu.Unlock()
 	fd := l.fd
 	l.fd = -1 // a late FD() must not hit a descriptor that was opened since
-	return errors.Join(err, unix.Close(fd))
+	return errors.Join(err, l.closeMore(), unix.Close(fd))
 }
 
 // unlink removes the socket's file before the socket is closed: as long as it

@@ -20,12 +20,18 @@ func Nonblocking(fd int) (bool, error) {
 // share: cleared by one, it leaves accept blocking in the others, deaf to
 // Shutdown (golang/go#24942, #43894).
 func KeepNonblocking(l *Listener) (restored bool, err error) {
-	ok, err := Nonblocking(l.fd)
-	if err != nil || ok {
-		return false, err
+	for _, fd := range l.FDs() {
+		ok, err := Nonblocking(fd)
+		if err != nil {
+			return restored, err
+		}
+		if ok {
+			continue
+		}
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return restored, fmt.Errorf("set O_NONBLOCK of %s: %w", l.address, err)
+		}
+		restored = true
 	}
-	if err := unix.SetNonblock(l.fd, true); err != nil {
-		return false, fmt.Errorf("set O_NONBLOCK of %s: %w", l.address, err)
-	}
-	return true, nil
+	return restored, nil
 }

@@ -63,9 +63,15 @@ type shared struct {
 	wait   time.Duration // moment or generous
 	helped int           // how often in a row it had to help
 
-	// What the seat says of it on the board, guarded by the seat's lock.
+	siblings []*sibling // the other sockets of the group that it belongs to
+	errands  int        // siblings that Accept is to take connections from
+	count    uint64     // connections accepted
+
+	// Guarded by the seat's lock: what the seat says of it on the board, and the number
+	// of its group, 0 as long as none is known.
 	waits bool
 	place int
+	group uint64
 }
 
 // place is where a listener stands on a board, and its process.
@@ -131,11 +137,11 @@ func (l *shared) Addr() net.Addr { return l.addr }
 func (l *shared) Accept() (net.Conn, error) {
 	idle := false
 	for {
-		ln, err := l.turn(idle)
-		if err != nil {
-			return nil, err
+		ln, c, err := l.turn(idle)
+		if err != nil || c != nil {
+			return c, err
 		}
-		c, err := ln.Accept()
+		c, err = ln.Accept()
 		switch {
 		case err == nil:
 			l.accepted()
@@ -149,15 +155,18 @@ func (l *shared) Accept() (net.Conn, error) {
 }
 
 // turn waits until this process is to accept. idle says that it has waited in vain
-// for as long as it may.
-func (l *shared) turn(idle bool) (net.Listener, error) {
+// for as long as it may. What it was sent to another socket for comes first.
+func (l *shared) turn(idle bool) (net.Listener, net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
 		if l.standsBackLocked(idle) {
 			l.restLocked()
+		} else if c := l.runErrandLocked(); c != nil {
+			l.count++
+			return nil, c, nil
 		} else if ln, err := l.listenLocked(); err == nil {
-			return ln, nil
+			return ln, nil, nil
 		} else {
 			// Want of descriptors or memory, which passes. To a server it would be the
 			// end, so it is not told; others serve the queue meanwhile.
@@ -165,7 +174,7 @@ func (l *shared) turn(idle bool) (net.Listener, error) {
 		}
 		idle = false
 	}
-	return nil, net.ErrClosed
+	return nil, nil, net.ErrClosed
 }
 
 // standsBackLocked decides, and says on the board what it has decided.
@@ -322,6 +331,7 @@ func (l *shared) helpLocked() {
 func (l *shared) accepted() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count++
 	if l.credit > 0 {
 		l.credit--
 	}
@@ -345,11 +355,16 @@ func (l *shared) learn() {
 	defer l.mu.Unlock()
 	l.seat.wait(l, 0, false)
 	l.at = l.seat.place(l.inode)
+	l.wakeLocked()
+	l.called()
+}
+
+// wakeLocked has a call of Accept that waits look anew what is to be done.
+func (l *shared) wakeLocked() {
 	if l.ln != nil {
 		l.until = time.Unix(1, 0)
 		setDeadline(l.ln, l.until)
 	}
-	l.called()
 }
 
 // called has it look whose turn it is. One element says it all.
@@ -393,5 +408,6 @@ func (l *shared) Close() error {
 		setDeadline(l.ln, time.Unix(1, 0))
 		l.ln.Close()
 	}
+	l.leaveLocked()
 	return unix.Close(l.fd)
 }

@@ -1,6 +1,9 @@
 package sockets
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // State is all that is known of a [Listener], to be written down before the
 // process executes another program in its place; [Restore] reads it there.
@@ -17,6 +20,10 @@ type State struct {
 	Path string `json:"path,omitempty"`
 	Dev  uint64 `json:"dev,omitempty"`
 	Ino  uint64 `json:"ino,omitempty"`
+
+	// Of a group: its descriptors beside FD.
+	Grouped bool  `json:"grouped,omitempty"`
+	More    []int `json:"more,omitempty"`
 }
 
 // State returns what [Restore] makes l of again. It changes nothing; after Close
@@ -26,7 +33,7 @@ func (l *Listener) State() State {
 	defer l.mu.Unlock()
 	return State{
 		FD: l.fd, Network: l.network, Address: l.address, Name: l.name, Backlog: l.backlog, Adopted: l.adopted,
-		Path: l.path, Dev: l.made.dev, Ino: l.made.ino,
+		Path: l.path, Dev: l.made.dev, Ino: l.made.ino, Grouped: l.grouped, More: slices.Clone(l.more),
 	}
 }
 
@@ -41,6 +48,9 @@ func Restore(s State) (*Listener, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("restore the listener on %s: descriptor %d %w", s.Address, s.FD, err)
+	}
+	if err := l.restoreGroup(s); err != nil {
+		return nil, fmt.Errorf("restore the listener on %s: %w", s.Address, err)
 	}
 	l.name, l.backlog, l.adopted = s.Name, s.Backlog, s.Adopted
 	l.path, l.made = s.Path, inode{s.Dev, s.Ino}

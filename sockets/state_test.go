@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -73,7 +74,7 @@ func TestRestoreRemembersWhatItWas(t *testing.T) {
 		must(t, json.Unmarshal(text, &read))
 		r, err := Restore(read)
 		must(t, err)
-		if after := r.State(); after != before {
+		if after := r.State(); !reflect.DeepEqual(after, before) {
 			t.Errorf("%s: was %+v, is %+v", address, before, after)
 		}
 		wantFlags(t, r.FD())

@@ -10,6 +10,9 @@ import (
 
 const abstractNames = false
 
+// reusePort: with SO_REUSEPORT the last socket gets all connections here.
+const reusePort = false
+
 // newSocket opens a stream socket that is close-on-exec and O_NONBLOCK. The
 // lock keeps a fork from coming between, as there is no SOCK_CLOEXEC.
 func newSocket(family, protocol int) (int, error) {

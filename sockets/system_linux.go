@@ -11,6 +11,9 @@ import (
 // abstractNames: unix(7), "Abstract sockets".
 const abstractNames = true
 
+// reusePort: socket(7), SO_REUSEPORT; it shares connections out since Linux 3.9.
+const reusePort = true
+
 // newSocket opens a stream socket that is close-on-exec and O_NONBLOCK.
 func newSocket(family, protocol int) (int, error) {
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
@@ -29,7 +32,8 @@ func systemOptions(deferAccept bool) []tcpOption {
 	}
 }
 
-// Queue returns how many connections wait to be accepted and how many may. For
+// Queue returns how many connections wait to be accepted and how many may, at all
+// sockets of a group together. For
 // a unix socket the first is not known (0), for an inherited one the second, too.
 func (l *Listener) Queue() (waiting, limit int) {
 	l.mu.Lock()
@@ -37,9 +41,12 @@ func (l *Listener) Queue() (waiting, limit int) {
 	if l.network != "tcp" {
 		return 0, l.backlog
 	}
-	waiting, limit, err := queueOf(l.fd)
-	if err != nil {
-		return 0, l.backlog
+	for _, fd := range l.fdsLocked() {
+		w, most, err := queueOf(fd)
+		if err != nil {
+			return 0, l.backlog
+		}
+		waiting, limit = waiting+w, limit+most
 	}
 	return waiting, limit
 }

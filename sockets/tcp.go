@@ -34,8 +34,14 @@ func openTCP(addr Address, opt Options) (*Listener, error) {
 	l, err := fromDescriptor(fd)
 	if err != nil {
 		unix.Close(fd)
+		return nil, err
 	}
-	return l, err
+	if opt.Sockets > 0 {
+		if err := l.becomeGroup(opt); err != nil {
+			return nil, errors.Join(explainTCP(err, uint16(port)), l.closeMore(), unix.Close(fd))
+		}
+	}
+	return l, nil
 }
 
 // hostAddresses returns where to listen for host, best first.
