@@ -60,6 +60,7 @@ type Listener struct {
 	Address, Name string
 	Backlog       int
 	DeferAccept   bool
+	ReusePort     bool   // each worker has a socket of its own; TCP on Linux
 	Mode          string // octal, such as "0660"; unix only, as are the two below
 	Owner, Group  string
 }
@@ -178,6 +179,7 @@ func (o Options) listeners(c *config.Config) error {
 	for _, l := range o.Listeners {
 		to := config.NewListener()
 		to.Address, to.Name, to.DeferAccept, to.Owner, to.Group = l.Address, l.Name, l.DeferAccept, l.Owner, l.Group
+		to.ReusePort = l.ReusePort
 		set(&to.Backlog, l.Backlog)
 		if err := mode(&to.Mode, "listener.mode", l.Mode); err != nil {
 			return err

@@ -33,6 +33,8 @@ func fieldName(key string) string {
 		switch word {
 		case "uid", "gid", "pid", "gomaxprocs", "h2c":
 			name += strings.ToUpper(word)
+		case "reuseport":
+			name += "ReusePort"
 		default:
 			name += strings.ToUpper(word[:1]) + word[1:]
 		}

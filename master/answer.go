@@ -48,6 +48,9 @@ func (m *master) askedScale(n int) string {
 	case n > pool.MaxWorkers:
 		return fmt.Sprintf("%d workers are more than the %d that are allowed", n, pool.MaxWorkers)
 	}
+	if why := m.tooFew(n); why != "" {
+		return why
+	}
 	m.scale(n)
 	return ""
 }

@@ -24,12 +24,14 @@ type child struct {
 	pipe       *os.File    // read end of its heartbeat pipe, owned by its reader
 	pipeFD     int         // its number, as long as the reader runs
 	reader     *pipeReader
-	notify     *notifyReader // nil for a native worker
-	command    int           // our end of its command socket, non-blocking; -1 when closed
-	commands   bool          // it reads the command socket
-	seat       int           // its seat at the board, 0 = none
-	junk       bool          // it wrote nonsense once, which was logged
-	failed     string        // what its first stage said
+	notify     *notifyReader     // nil for a native worker
+	command    int               // our end of its command socket, non-blocking; -1 when closed
+	commands   bool              // it reads the command socket
+	seat       int               // its seat at the board, 0 = none
+	shared     map[*listener]int // how many sockets of a group it was told of
+	behind     bool              // it has not taken some
+	junk       bool              // it wrote nonsense once, which was logged
+	failed     string            // what its first stage said
 	pipeOver   bool
 	notifyOver bool        // nobody reads its notify socket
 	resting    bool        // its reader has ended for the sake of an exec

@@ -57,6 +57,9 @@ func (m *master) rested(c *child) {
 }
 
 func (m *master) hearWorker(c *child, e event) {
+	if c.behind {
+		m.share(c) // it is alive, and may take it by now
+	}
 	switch e.Kind {
 	case pool.ReadySaid:
 		m.graduate(c, e.commands)
@@ -79,6 +82,7 @@ func (m *master) graduate(c *child, commands bool) {
 	}
 	c.commands = true
 	m.seat(c)
+	m.share(c)
 	if !m.output.fifo && (m.output.piped || m.output.file >= 0) {
 		m.handLogs(c)
 	}

@@ -76,6 +76,9 @@ func (p *listenerPlan) take(spec config.Listener) error {
 		return err
 	}
 	if p.handedOver(addr) {
+		if spec.ReusePort {
+			return fmt.Errorf("listen on %s: reuseport is not for a socket that was handed over: its maker has the one socket", spec.Address)
+		}
 		return nil
 	}
 	opt, err := p.options(spec, addr)
@@ -86,6 +89,10 @@ func (p *listenerPlan) take(spec config.Listener) error {
 		if isWildcard6(addr) && l.options.V6Only != opt.V6Only {
 			return fmt.Errorf("listen on %s: whether 0.0.0.0:%s has the IPv4 connections is settled when the sockets are opened; stop and start to change it",
 				spec.Address, addr.Port)
+		}
+		if l.Grouped() != opt.ReusePort {
+			return fmt.Errorf("listen on %s: whether workers have sockets of their own (reuseport) is settled when the address is opened; stop and start to change it",
+				spec.Address)
 		}
 		p.add(l, opt)
 		return nil
@@ -133,7 +140,7 @@ func (p *listenerPlan) handedOver(addr sockets.Address) bool {
 
 func (p *listenerPlan) options(spec config.Listener, addr sockets.Address) (sockets.Options, error) {
 	opt := sockets.Options{Name: spec.Name, Backlog: spec.Backlog, DeferAccept: spec.DeferAccept,
-		Mode: spec.Mode.Bits, Owner: -1, Group: -1, V6Only: p.sharesPort(addr)}
+		Mode: spec.Mode.Bits, Owner: -1, Group: -1, V6Only: p.sharesPort(addr), ReusePort: spec.ReusePort}
 	if !p.wait {
 		opt.Patience = -1
 	}

@@ -38,10 +38,17 @@ func (m *master) open() error {
 }
 
 func (m *master) tellStart() {
-	for _, l := range m.gen.listeners {
-		m.log.Info("listening", "addr", l.Address())
-	}
+	m.tellListening(m.gen.listeners)
 	m.log.Info("master started", "version", m.opt.Version, "pid", os.Getpid(), "workers", m.pool.Wish(), "control", m.gen.House.Control)
+}
+
+func (m *master) tellListening(list []*listener) {
+	for _, l := range list {
+		m.log.Info("listening", "addr", l.Address())
+		if l.Grouped() && !sockets.ReusesPort {
+			m.log.Warn("reuseport has no effect on this system: all workers share one socket", "addr", l.Address())
+		}
+	}
 }
 
 func (m *master) openPIDFile() error {

@@ -46,6 +46,7 @@ func (m *master) perform(e pool.Effect) {
 		m.aborted(e.Why)
 	case pool.TellReady:
 		m.prove(e.Gen, e.PID)
+		m.noteForeign(e.Gen, e.PID)
 		m.log.Info("worker ready", "worker", e.Slot, "pid", e.PID, "gen", e.Gen, "after", e.After)
 	case pool.TellGone:
 		m.tellGone(e)

@@ -99,6 +99,7 @@ func (m *master) takeChild(s childState) {
 	c := s.child()
 	m.children[c.pid] = c
 	m.seat(c)
+	m.share(c)
 	if !c.pipeOver {
 		go c.reader.run(m.events)
 	}

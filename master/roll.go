@@ -10,16 +10,19 @@ import (
 
 // roll hands the new generation to the pool.
 func (m *master) roll(p prepared) {
-	c := m.change
+	c, wish := m.change, m.nextWish(p.gen)
+	if why := m.tooFew(wish); why != "" {
+		p.discard()
+		m.fail(errors.New(why))
+		return
+	}
 	c.next, c.plan = p.gen, p.plan
 	c.next.Number = m.pool.Generation() + 1
 	c.logOffset = m.output.size()
-	for _, l := range c.plan.opened {
-		m.log.Info("listening", "addr", l.Address())
-	}
+	m.tellListening(c.plan.opened)
 	m.setListeners(union(m.listeners, c.plan.list))
 	limits := c.next.Limits
-	m.step(pool.Event{Kind: pool.ReloadAsked, Limits: &limits, N: m.nextWish(c.next), Redo: m.output.outdates(c.next.House.Logs)})
+	m.step(pool.Event{Kind: pool.ReloadAsked, Limits: &limits, N: wish, Redo: m.output.outdates(c.next.House.Logs)})
 }
 
 // nextWish is the number of workers after a reload: that of the file if it has

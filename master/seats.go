@@ -44,7 +44,9 @@ func (m *master) haveBoard() bool {
 func (m *master) tellListeners() {
 	list := make([]*sockets.Listener, 0, len(m.listeners))
 	for _, l := range m.listeners {
-		list = append(list, l.Listener)
+		if !l.Grouped() { // nobody is to stand back from a socket that it alone serves
+			list = append(list, l.Listener)
+		}
 	}
 	m.board.Know(list)
 }

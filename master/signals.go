@@ -133,6 +133,10 @@ func (m *master) scaleBy(k int) {
 		m.log.Warn("no more workers than this", "workers", pool.MaxWorkers)
 		return
 	}
+	if why := m.tooFew(max(n, 0)); why != "" {
+		m.log.Warn("the number of workers stays", "why", why)
+		return
+	}
 	m.scale(max(n, 0))
 }
 

@@ -20,6 +20,7 @@ import (
 // os/exec would call File.Fd on them, which makes the open description
 // blocking, for all other workers as well (golang/go#24942).
 func (m *master) spawn(slot int, gen *generation) (*child, error) {
+	m.widen(slot, gen)
 	m.keepNonblocking(gen)
 	gen.program.refresh()
 	ends, err := newEnds()
@@ -39,7 +40,7 @@ func (m *master) spawn(slot int, gen *generation) (*child, error) {
 	defer unix.Close(null)
 	files := []int{null, stdout, stderr}
 	for _, l := range gen.listeners {
-		files = append(files, l.FD())
+		files = append(files, l.SlotFD(slot))
 	}
 	files = append(files, ends.pipeWrite, ends.commandTheirs)
 	exe := 0

@@ -166,7 +166,7 @@ func (s *changeState) restore() *change {
 func (s state) descriptors() []int {
 	all := []int{s.Program.FD, s.Control.FD, s.Output.First[0], s.Output.First[1], s.Output.File}
 	for _, l := range s.Listeners {
-		all = append(all, l.Socket.FD)
+		all = append(append(all, l.Socket.FD), l.Socket.More...)
 	}
 	if s.PIDFile != nil {
 		all = append(all, s.PIDFile.FD)

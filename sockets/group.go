@@ -13,12 +13,12 @@ import (
 // kernel). Beyond the number of processors there is nothing to be gained anyway.
 const mostSockets = 128
 
-// errFull is what Grow returns of a group that is as large as it may become.
-var errFull = fmt.Errorf("there are %d sockets for one address already", mostSockets)
+// ErrFull is what Grow returns of a group that is as large as it may become.
+var ErrFull = fmt.Errorf("there are %d sockets for one address already", mostSockets)
 
-// A Listener that was asked for with [Options.Sockets] is a group: several sockets of
-// one address (SO_REUSEPORT), among which the kernel shares new connections out by a
-// hash of the client's address. All are the master's, so what is queued at one
+// A Listener that was asked for with [Options.ReusePort] is a group: several sockets
+// of one address (SO_REUSEPORT), among which the kernel shares new connections out by
+// a hash of the client's address. All are the master's, so what is queued at one
 // outlives the worker that serves it. The first socket is fd, the others are more.
 
 // ReusesPort says whether this system shares connections out among the sockets of a
@@ -30,6 +30,14 @@ func (l *Listener) Grouped() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.grouped
+}
+
+// Group is a number by which all processes know the group, 0 if l is none.
+func (l *Listener) Group() uint64 {
+	if !l.Grouped() {
+		return 0
+	}
+	return l.inode()
 }
 
 // FDs returns all descriptors of l, which owns them, in the order in which they were
@@ -54,38 +62,28 @@ func (l *Listener) SlotFD(slot int) int {
 func (l *Listener) Grow(n int, opt Options) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.growLocked(n, opt.withDefaults()); err != nil {
-		return fmt.Errorf("open another socket for %s: %w", l.address, err)
-	}
-	return nil
-}
-
-func (l *Listener) growLocked(n int, opt Options) error {
 	for l.grouped && reusePort && 1+len(l.more) < n {
 		if 1+len(l.more) >= mostSockets {
-			return errFull
+			return ErrFull
 		}
-		fd, err := openBeside(l.fd, opt)
+		fd, err := openBeside(l.fd, opt.withDefaults())
 		if err != nil {
-			return err
+			return fmt.Errorf("open another socket for %s: %w", l.address, err)
 		}
 		l.more = append(l.more, fd)
 	}
 	return nil
 }
 
-// becomeGroup lets others share the address of l, and opens them. Until then the
-// first socket was the only one: a second server that starts with the same settings
-// must not be let in by mistake, and take half of the connections.
-func (l *Listener) becomeGroup(opt Options) error {
+// becomeGroup lets others share the address of l. Until it listens the first socket
+// is alone there: a second server that starts with the same settings must not be let
+// in by mistake, and take half of the connections.
+func (l *Listener) becomeGroup() error {
 	l.grouped = true
 	if !reusePort {
 		return nil
 	}
-	if err := sharePort(l.fd); err != nil {
-		return err
-	}
-	return l.growLocked(min(opt.Sockets, mostSockets), opt)
+	return sharePort(l.fd)
 }
 
 func sharePort(fd int) error {

@@ -17,8 +17,10 @@ import (
 func group(t *testing.T, address string, n int) *Listener {
 	t.Helper()
 	opt := once
-	opt.Sockets, opt.Backlog = n, 64
-	return listen(t, address, opt)
+	opt.ReusePort, opt.Backlog = true, 64
+	l := listen(t, address, opt)
+	must(t, l.Grow(n, opt))
+	return l
 }
 
 // queues is how many connections wait at each socket.
@@ -111,7 +113,7 @@ func TestAGroupLetsNobodyElseIn(t *testing.T) {
 	t.Parallel()
 	l := group(t, "127.0.0.1:0", 2)
 	second := once
-	second.Sockets = 2
+	second.ReusePort = true
 	if err := refused(t, l.Address(), second, "another program listens there"); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("%v", err)
 	}
@@ -134,7 +136,7 @@ func TestAGroupGrows(t *testing.T) {
 			t.Errorf("grown to %d there are %v", n, fds)
 		}
 	}
-	if err := l.Grow(mostSockets+1, once); !errors.Is(err, errFull) || len(l.FDs()) != mostSockets {
+	if err := l.Grow(mostSockets+1, once); !errors.Is(err, ErrFull) || len(l.FDs()) != mostSockets {
 		t.Errorf("%v, %d sockets", err, len(l.FDs()))
 	}
 	alone := listen(t, "127.0.0.1:0", once)
@@ -174,7 +176,7 @@ func TestAGroupIsClosedAsAWhole(t *testing.T) {
 		t.Errorf("descriptors %v are left", fds)
 	}
 	again := once
-	again.Sockets = 2
+	again.ReusePort = true
 	listen(t, l.Address(), again)
 }
 

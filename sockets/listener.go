@@ -19,7 +19,7 @@ type Options struct {
 	Backlog     int    // connections that may wait in the kernel, which caps it at net.core.somaxconn; 0 = 1024
 	DeferAccept bool   // TCP, Linux: hand a connection on only when its first bytes are there
 	V6Only      bool   // TCP: an IPv6 wildcard leaves IPv4 alone, for another listener on the same port
-	Sockets     int    // TCP, Linux: so many sockets share the address (SO_REUSEPORT), and more may follow; 0 = one, for good
+	ReusePort   bool   // TCP: other sockets may share the address, see Grow
 
 	Mode         fs.FileMode // unix: permissions of the socket's file; 0 = 0600
 	Owner, Group int         // unix: owner of the socket's file; -1 = leave

@@ -36,9 +36,10 @@ func openTCP(addr Address, opt Options) (*Listener, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	if opt.Sockets > 0 {
-		if err := l.becomeGroup(opt); err != nil {
-			return nil, errors.Join(explainTCP(err, uint16(port)), l.closeMore(), unix.Close(fd))
+	if opt.ReusePort {
+		if err := l.becomeGroup(); err != nil {
+			unix.Close(fd)
+			return nil, err
 		}
 	}
 	return l, nil

@@ -8,9 +8,10 @@ import (
 	"github.com/fugue-http/fugue/internal/wire"
 )
 
-// maxDescriptors is how many descriptors one read takes in. A reopen carries
-// two; the kernel closes what does not fit.
-const maxDescriptors = 8
+// maxDescriptors is how many descriptors one read takes in: as many as a message can
+// carry (SCM_MAX_FD in the kernel). A reopen has two, a share as many as there are
+// workers.
+const maxDescriptors = 253
 
 // obey reads the command socket and does what the master says. Its EOF, or any
 // error, means that the master is gone; then the worker is an orphan and obey
@@ -59,6 +60,8 @@ func (w *worker) carryOut(line []byte, mail *mailbag) {
 			_ = w.seat.Take(fd, c.Seat) // without it connections are accepted as from any listener
 			unix.Close(fd)
 		}
+	case wire.CommandShare:
+		w.seat.Share(c.Group, mail.takeAll())
 	}
 }
 
@@ -107,6 +110,12 @@ func (m *mailbag) take2() (a, b int, ok bool) {
 	a, b = m.fds[0], m.fds[1]
 	m.fds = m.fds[2:]
 	return a, b, true
+}
+
+// takeAll takes what came with a line: a read ends with the message that had some.
+func (m *mailbag) takeAll() (fds []int) {
+	fds, m.fds = m.fds, nil
+	return fds
 }
 
 func (m *mailbag) discard() {

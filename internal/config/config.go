@@ -61,6 +61,7 @@ type Listener struct {
 	Address     string `toml:"address" kind:"address" sample:"unix:/run/app.sock" doc:"as in listen"`
 	Name        string `toml:"name" kind:"fdname" sample:"web" doc:"name under which workers find it (LISTEN_FDNAMES)"`
 	Backlog     int    `toml:"backlog" default:"1024" min:"1" max:"65535" doc:"how many connections may wait in the kernel; capped by net.core.somaxconn"`
+	ReusePort   bool   `toml:"reuseport" default:"false" doc:"TCP, Linux: each worker has a socket of its own, held by the master, and the kernel shares connections out among them; for many workers on many CPUs; backlog is that of each"`
 	DeferAccept bool   `toml:"defer_accept" default:"false" doc:"TCP: hand a connection on only when its first bytes are there"`
 	Mode        Mode   `toml:"mode" default:"0666" doc:"unix: permissions of the socket file, an octal string"`
 	Owner       string `toml:"owner" kind:"user" sample:"www-data" doc:"unix: owner of the socket file, number or name"`

@@ -132,6 +132,8 @@ func TestFaultsAreSaidInWords(t *testing.T) {
 		{"no address", demo + "[[listener]]\nbacklog = 1", `unicorn.toml:2: listener.address: is required`},
 		{"mode for TCP", demo + "[[listener]]\naddress = \":1\"\nmode = \"0600\"", `unicorn.toml:4: listener.mode: only for a unix socket with a path`},
 		{"owner for abstract", demo + "[[listener]]\naddress = \"unix:@x\"\nowner = \"root\"", `listener.owner: only for a unix socket with a path`},
+		{"reuseport for unix", demo + "[[listener]]\naddress = \"unix:/x\"\nreuseport = true", `only for a TCP address`},
+		{"reuseport for systemd", demo + "[[listener]]\naddress = \"systemd:web\"\nreuseport = true", `only for a TCP address`},
 		{"defer_accept for unix", demo + "[[listener]]\naddress = \"unix:/x\"\ndefer_accept = true", `only for TCP`},
 		{"name with colon", demo + "[[listener]]\naddress = \":1\"\nname = \"a:b\"", `listener.name: "a:b" is not a name for a socket`},
 

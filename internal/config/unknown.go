@@ -11,7 +11,7 @@ import (
 // feature that comes takes its name out.
 var notYet = []string{
 	"access_log", "admin",
-	"listener.reuseport", "listener.tls_cert", "listener.tls_key", "listener.proxy_protocol",
+	"listener.tls_cert", "listener.tls_key", "listener.proxy_protocol",
 	"http.max_body",
 }
 

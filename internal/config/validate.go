@@ -146,6 +146,9 @@ func (v *validator) options(at string, l Listener) {
 	if l.DeferAccept && strings.HasPrefix(l.Address, "unix:") {
 		v.check(at+".defer_accept", fmt.Errorf("only for TCP, not for %q", l.Address))
 	}
+	if l.ReusePort && (strings.HasPrefix(l.Address, "unix:") || strings.HasPrefix(l.Address, "systemd:")) {
+		v.check(at+".reuseport", fmt.Errorf("only for a TCP address that is opened here, not for %q", l.Address))
+	}
 }
 
 // control wants a path that can be bound, with room for a temporary name.

@@ -12,6 +12,7 @@ const (
 	CommandDrain  CommandType = "drain"  // stop accepting, finish requests, leave
 	CommandStop   CommandType = "stop"   // leave now
 	CommandReopen CommandType = "reopen" // stdout and stderr come as two descriptors (SCM_RIGHTS); put them on 1 and 2
+	CommandShare  CommandType = "share"  // descriptors of sockets that share an address, of Group; the worker helps to serve them
 	CommandSeat   CommandType = "seat"   // a descriptor of memory that all workers share, and Seat, the worker's place in it (package sockets)
 )
 
@@ -25,6 +26,9 @@ type Command struct {
 
 	// Seat is a number from 1 on, of a seat.
 	Seat int `json:"seat,omitempty"`
+
+	// Group is the number by which later commands name the same address.
+	Group uint64 `json:"group,omitempty"`
 }
 
 // ParseCommand reads one line, without its newline.

@@ -67,10 +67,12 @@ func TestParse(t *testing.T) {
 func TestCommandsSurviveTheirLine(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]Command{
-		`{"type":"drain"}`:             {Type: CommandDrain},
-		`{"type":"drain","last":true}`: {Type: CommandDrain, Last: true},
-		`{"type":"stop"}`:              {Type: CommandStop},
-		`{"type":"reopen"}`:            {Type: CommandReopen},
+		`{"type":"drain"}`:              {Type: CommandDrain},
+		`{"type":"drain","last":true}`:  {Type: CommandDrain, Last: true},
+		`{"type":"stop"}`:               {Type: CommandStop},
+		`{"type":"reopen"}`:             {Type: CommandReopen},
+		`{"type":"seat","seat":3}`:      {Type: CommandSeat, Seat: 3},
+		`{"type":"share","group":4711}`: {Type: CommandShare, Group: 4711},
 	} {
 		line := string(c.Append(nil))
 		if line != want+"\n" {
