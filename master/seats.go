@@ -41,14 +41,17 @@ func (m *master) haveBoard() bool {
 }
 
 // tellListeners keeps the board's list of them.
-func (m *master) tellListeners() {
-	list := make([]*sockets.Listener, 0, len(m.listeners))
-	for _, l := range m.listeners {
-		if !l.Grouped() { // nobody is to stand back from a socket that it alone serves
+func (m *master) tellListeners() { m.board.Know(common(m.listeners)) }
+
+// common are the listeners that all workers accept from. Nobody is to stand back from
+// a socket that it alone serves.
+func common(all []*listener) (list []*sockets.Listener) {
+	for _, l := range all {
+		if !l.Grouped() {
 			list = append(list, l.Listener)
 		}
 	}
-	m.board.Know(list)
+	return list
 }
 
 // discount has what a leaving worker holds count no more: the others take its share.

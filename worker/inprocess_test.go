@@ -24,7 +24,12 @@ type inside struct {
 
 func newInside(t testing.TB, settings wire.Settings) *inside {
 	t.Helper()
-	i := &inside{link: newLink(t), socket: newSocket(t), exited: make(chan int, 4)}
+	return newInsideOn(t, settings, newSocket(t))
+}
+
+func newInsideOn(t testing.TB, settings wire.Settings, s socket) *inside {
+	t.Helper()
+	i := &inside{link: newLink(t), socket: s, exited: make(chan int, 4)}
 	in := inheritance{
 		master: true, id: 1, generation: 1, settings: settings,
 		pipe: i.near[0], command: i.near[1], listeners: []int{dup(t, i.socket.fd)},
