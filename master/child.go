@@ -29,6 +29,7 @@ type child struct {
 	commands   bool              // it reads the command socket
 	seat       int               // its seat at the board, 0 = none
 	shared     map[*listener]int // how many sockets of a group it was told of
+	shares     bool              // and serves the sockets of others
 	behind     bool              // it has not taken some
 	junk       bool              // it wrote nonsense once, which was logged
 	failed     string            // what its first stage said
@@ -181,7 +182,7 @@ func understand(line []byte, slot, pid int) event {
 	case wire.Hello:
 		e.Kind = pool.HelloSaid
 	case wire.Ready:
-		e.Kind, e.commands = pool.ReadySaid, msg.Commands
+		e.Kind, e.commands, e.shares = pool.ReadySaid, msg.Commands, msg.Commands && msg.Shares
 	case wire.Beat:
 		e.Kind = pool.BeatHeard
 		e.Beat = pool.Beat{InFlight: msg.InFlight, OldestMS: msg.OldestMS, Connections: msg.Connections, Requests: msg.Requests, Stuck: msg.Stuck}

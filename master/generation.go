@@ -28,7 +28,7 @@ type generation struct {
 	Limits  pool.Limits `json:"limits"`
 	Workers int         `json:"workers"` // as the file has it; the wish may be another
 	House   house       `json:"house"`
-	Foreign bool        `json:"foreign,omitempty"` // its workers take no commands; known once one is ready
+	Foreign bool        `json:"foreign,omitempty"` // its workers serve no sockets but their own; known once one is ready
 
 	listeners []*listener
 	options   []sockets.Options // of the listeners, as this generation has them; their names are for its workers

@@ -32,7 +32,7 @@ func TestWhoStartsDuringARotationGetsTheNewFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := &master{output: &c.out, boardless: true, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-		m.graduate(&child{command: ours}, true)
+		m.graduate(&child{command: ours}, true, true)
 		oob := make([]byte, 64)
 		_, n, _, _, _ := unix.Recvmsg(theirs, make([]byte, 64), oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 		if got := n > 0; got != c.want {

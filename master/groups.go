@@ -38,12 +38,12 @@ func (m *master) widen(slot int, gen *generation) {
 	}
 }
 
-// share hands a worker that takes commands the sockets of all groups, as far as it does
+// share hands a worker that says that it serves them the sockets of all groups, as far as it does
 // not have them. It does not wait: what the worker does not take now it is offered again
 // when it is next heard from.
 func (m *master) share(c *child) {
 	c.behind = false
-	if !c.commands || c.exit != nil {
+	if !c.shares || c.exit != nil {
 		return
 	}
 	for _, l := range m.listeners {
@@ -63,19 +63,18 @@ func (m *master) share(c *child) {
 	}
 }
 
-// noteForeign notes whether the workers of a generation take commands. Those that do
-// not cannot be handed the sockets of others.
+// noteForeign notes whether the workers of a generation serve the sockets of others.
 func (m *master) noteForeign(number, pid int) {
 	g, c := m.generation(number), m.children[pid]
-	if g == nil || c == nil || g.Foreign == !c.commands {
+	if g == nil || c == nil || g.Foreign == !c.shares {
 		return
 	}
-	if g.Foreign = !c.commands; !g.Foreign {
+	if g.Foreign = !c.shares; !g.Foreign {
 		return
 	}
 	for _, l := range g.listeners {
 		if n := len(l.FDs()); l.Grouped() && n > m.pool.Wish() {
-			m.log.Warn("some sockets are served by nobody, since the app takes no commands", "addr", l.Address(), "sockets", n, "workers", m.pool.Wish())
+			m.log.Warn("some sockets are served by nobody, since the app serves only its workers' own", "addr", l.Address(), "sockets", n, "workers", m.pool.Wish())
 		}
 	}
 }
@@ -89,7 +88,7 @@ func (m *master) tooFew(n int) string {
 	}
 	for _, l := range m.listeners {
 		if k := len(l.FDs()); l.Grouped() && n < k {
-			return fmt.Sprintf("%d workers are too few for the %d sockets of %s (reuseport): this app takes no commands, so nobody would serve the sockets that are left; stop and start with fewer",
+			return fmt.Sprintf("%d workers are too few for the %d sockets of %s (reuseport): each worker of this app serves its own only, so nobody would serve those that are left; stop and start with fewer",
 				n, k, l.Address())
 		}
 	}

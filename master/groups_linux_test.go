@@ -34,7 +34,7 @@ func (m *master) worker(t *testing.T, slot int, commands bool) (c *child, theirs
 	ours, theirs, err := socketpair()
 	must(t, err)
 	t.Cleanup(func() { _, _ = unix.Close(ours), unix.Close(theirs) })
-	c = &child{pid: 1000 + slot, slot: slot, gen: 1, command: ours, commands: commands}
+	c = &child{pid: 1000 + slot, slot: slot, gen: 1, command: ours, commands: commands, shares: commands}
 	m.children[c.pid] = c
 	return c, theirs
 }
@@ -74,7 +74,7 @@ func TestAGroupGrowsWithItsSlots(t *testing.T) {
 	m.share(one)
 	wantShare(t, "nothing new", l, theirs, 0)
 	late, theirs := m.worker(t, 3, false)
-	m.graduate(late, true)
+	m.graduate(late, true, true)
 	_, _ = told(t, theirs) // its seat
 	wantShare(t, "one that is ready later", l, theirs, 4)
 	if fds := l.FDs(); len(fds) != 4 || l.SlotFD(3) != fds[2] {
@@ -126,7 +126,7 @@ func TestTooFewWorkersForAForeignApp(t *testing.T) {
 	if why := m.tooFew(1); why != "" || m.gen.Foreign {
 		t.Errorf("of a native app: %q", why)
 	}
-	c.commands = false
+	c.shares = false
 	m.noteForeign(1, c.pid)
 	for n, refused := range map[int]bool{0: false, -1: false, 1: true, 2: true, 3: false, 4: false} {
 		if why := m.tooFew(n); (why != "") != refused || refused && !strings.Contains(why, "too few for the 3 sockets of 127.0.0.1:") {

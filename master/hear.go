@@ -62,7 +62,7 @@ func (m *master) hearWorker(c *child, e event) {
 	}
 	switch e.Kind {
 	case pool.ReadySaid:
-		m.graduate(c, e.commands)
+		m.graduate(c, e.commands, e.shares)
 	case pool.OverdueSaid:
 		e.ID = incidentID(c.pid, e.ID)
 		m.noteOverdue(c, e.ID, e.overdue)
@@ -76,11 +76,11 @@ func (m *master) hearWorker(c *child, e event) {
 // graduate notes what a ready worker can do: one that takes commands also takes
 // descriptors, and needs the log process no longer. One that has a file has it
 // from its start, and a rotation since has passed it by.
-func (m *master) graduate(c *child, commands bool) {
+func (m *master) graduate(c *child, commands, shares bool) {
 	if !commands || c.commands {
 		return
 	}
-	c.commands = true
+	c.commands, c.shares = true, shares
 	m.seat(c)
 	m.share(c)
 	if !m.output.fifo && (m.output.piped || m.output.file >= 0) {

@@ -74,6 +74,7 @@ type event struct {
 	said     said
 	pipe     *os.File // through which it came: a pid may be given anew
 	commands bool
+	shares   bool
 	overdue  *wire.Message // of an OverdueSaid: the incident
 }
 

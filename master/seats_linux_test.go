@@ -54,8 +54,8 @@ func TestAWorkerThatTakesCommandsGetsASeat(t *testing.T) {
 		t.Cleanup(func() { _, _ = unix.Close(ours), unix.Close(theirs) })
 		c := &child{pid: pid, command: ours}
 		m.children[pid] = c
-		m.graduate(c, commands)
-		m.graduate(c, commands) // says it twice
+		m.graduate(c, commands, commands)
+		m.graduate(c, commands, commands) // says it twice
 		return c, theirs
 	}
 	one, theirs := seated(1, true)
@@ -93,7 +93,7 @@ func TestASeatThatIsNotTakenIsFree(t *testing.T) {
 	defer unix.Close(ours)
 	_ = unix.Close(theirs)
 	c := &child{command: ours}
-	if m.graduate(c, true); c.seat != 0 {
+	if m.graduate(c, true, true); c.seat != 0 {
 		t.Errorf("it has seat %d", c.seat)
 	}
 	if n := m.board.Sit(); n != 1 {

@@ -82,6 +82,7 @@ type childState struct {
 	Pipe     int    `json:"pipe"`    // -1: it has closed its end
 	Command  int    `json:"command"` // -1: none
 	Commands bool   `json:"commands"`
+	Shares   bool   `json:"shares,omitempty"`
 	Junk     bool   `json:"junk,omitempty"`
 	Failed   string `json:"failed,omitempty"`
 	Partial  []byte `json:"partial,omitempty"` // of a line that is not complete yet
@@ -125,7 +126,7 @@ func (p program) save(self bool, image int) programState {
 
 func (c *child) save() childState {
 	s := childState{PID: c.pid, Slot: c.slot, Gen: c.gen, Signal: int(c.signal), Born: c.born, Pipe: c.pipeFD,
-		Command: c.command, Commands: c.commands, Junk: c.junk, Failed: c.failed}
+		Command: c.command, Commands: c.commands, Shares: c.shares, Junk: c.junk, Failed: c.failed}
 	if c.pipeOver {
 		s.Pipe = -1
 	}
@@ -232,7 +233,7 @@ func (m *master) restore(s state) error {
 // child makes what newChild made before.
 func (s childState) child() *child {
 	c := &child{pid: s.PID, slot: s.Slot, gen: s.Gen, signal: unix.Signal(s.Signal), born: s.Born, command: s.Command,
-		commands: s.Commands, junk: s.Junk, failed: s.Failed}
+		commands: s.Commands, shares: s.Shares, junk: s.Junk, failed: s.Failed}
 	if s.Pipe < 0 {
 		c.pipeOver = true
 		c.reader = &pipeReader{}

@@ -63,9 +63,10 @@ type shared struct {
 	wait   time.Duration // moment or generous
 	helped int           // how often in a row it had to help
 
-	siblings []*sibling // the other sockets of the group that it belongs to
-	errands  int        // siblings that Accept is to take connections from
-	count    uint64     // connections accepted
+	siblings   []*sibling // the other sockets of the group that it belongs to
+	errands    int        // siblings that Accept is to take connections from
+	helpedLast bool       // what Accept did last was an errand
+	count      uint64     // connections accepted
 
 	// Guarded by the seat's lock: what the seat says of it on the board, and the number
 	// of its group, 0 as long as none is known.

@@ -201,9 +201,15 @@ func (l *shared) sendLocked(b *sibling, n int) {
 	l.wakeLocked()
 }
 
-// runErrandLocked takes one connection that Accept was sent for, nil if there is none.
+// runErrandLocked takes one connection that Accept was sent for, nil if there is none
+// or if it is the turn of the process's own queue: neither must starve the other.
 func (l *shared) runErrandLocked() net.Conn {
 	if l.errands == 0 || l.closed {
+		return nil
+	}
+	if l.helpedLast = !l.helpedLast; !l.helpedLast && l.ln != nil && hasQueueFD(l.fd) {
+		l.until = time.Now().Add(time.Millisecond) // if somebody else takes it, the errand waits no longer
+		setDeadline(l.ln, l.until)
 		return nil
 	}
 	for _, b := range l.siblings {

@@ -99,14 +99,9 @@ func TestNeighboursServeAQueueOfNobody(t *testing.T) {
 	t.Parallel()
 	l := group(t, "127.0.0.1:0", 3)
 	n := newNeighbour(t, l, 0)
-	enqueue(t, l, 1, 5)
-	enqueue(t, l, 2, 1)
-	waiting := 0
-	for _, q := range queues(t, l.FDs()) {
-		waiting += q
-	}
+	waiting := enqueue(t, l, 3)
 	go n.work()
-	n.await(waiting)
+	n.await(sum(waiting))
 	eventually(t, "it stays with both", func() bool {
 		dial(t, l)
 		n.await(1)
@@ -114,6 +109,23 @@ func TestNeighboursServeAQueueOfNobody(t *testing.T) {
 	})
 	dialN(t, l, 60)
 	n.await(60)
+}
+
+// A helper serves its own queue as well.
+func TestAHelperSharesItsTurns(t *testing.T) {
+	t.Parallel()
+	l := group(t, "127.0.0.1:0", 2)
+	n := newNeighbour(t, l, 0)
+	before := enqueue(t, l, 12)
+	n.ln.send(n.ln.siblings[0])
+	for range 8 {
+		c, err := n.gate.Accept()
+		must(t, err)
+		n.came <- c
+	}
+	if now := queues(t, l.FDs()); before[0]-now[0] != 4 || before[1]-now[1] != 4 {
+		t.Errorf("8 were accepted, of %v are left %v", before, now)
+	}
 }
 
 // A worker that comes back has its socket for itself again.
@@ -160,10 +172,7 @@ func TestNothingIsInLimboWhenAHelperLeaves(t *testing.T) {
 		n.gate.Close()
 		worked.Wait()
 		dialed.Wait()
-		left := 0
-		for _, q := range queues(t, l.FDs()) {
-			left += q
-		}
+		left := sum(queues(t, l.FDs()))
 		if got := 5 + len(n.came); got+left != all {
 			t.Fatalf("%d connections were accepted and %d wait, of %d", got, left, all)
 		}
@@ -176,20 +185,14 @@ func TestTheLastServeTheWholeGroup(t *testing.T) {
 	t.Parallel()
 	l := group(t, "127.0.0.1:0", 4)
 	n := newNeighbour(t, l, 0)
-	for i := range 4 {
-		enqueue(t, l, i, 6)
-	}
-	waiting := 0
-	for _, q := range queues(t, l.FDs()) {
-		waiting += q
-	}
+	waiting := enqueue(t, l, 6)
 	must(t, l.Close()) // as the master does
 	last := make(chan struct{})
 	close(last)
 	go n.work()
 	n.seat.Rise()
 	n.gate.Shut(last)
-	n.await(waiting)
+	n.await(sum(waiting))
 }
 
 // One that drains while others stay has no business with their queues.
@@ -198,7 +201,7 @@ func TestADrainDoesNotWaitForOthers(t *testing.T) {
 	l := group(t, "127.0.0.1:0", 2)
 	n := newNeighbour(t, l, 0)
 	n.gate.queueTime = time.Hour
-	enqueue(t, l, 1, 6)
+	enqueue(t, l, 6)
 	drainOthers(t, l.FDs(), 1)
 	n.gate.Shut(nil) // nobody accepts
 	if got := queues(t, l.FDs())[1]; got < 6 {

@@ -90,7 +90,7 @@ func (w *worker) ready() error {
 		return w.err
 	}
 	w.readyOnce.Do(func() {
-		w.readyErr = w.say(wire.Message{Type: wire.Ready, Commands: w.command >= 0})
+		w.readyErr = w.say(wire.Message{Type: wire.Ready, Commands: w.command >= 0, Shares: w.command >= 0})
 	})
 	return w.readyErr
 }

@@ -33,6 +33,9 @@ type Message struct {
 	// drain, stop and reopen reach it there; others get signals.
 	Commands bool `json:"commands,omitempty"`
 
+	// Shares in a ready says that it also takes the sockets of others, and serves them.
+	Shares bool `json:"shares,omitempty"`
+
 	// A beat's state and counters since the start of the process.
 	InFlight    int64  `json:"in_flight,omitempty"`    // requests being handled
 	OldestMS    int64  `json:"oldest_ms,omitempty"`    // age of the oldest of them, milliseconds

@@ -12,6 +12,7 @@ func TestMessagesSurviveTheirLine(t *testing.T) {
 	for _, m := range []Message{
 		{Type: Hello},
 		{Type: Ready, Commands: true},
+		{Type: Ready, Commands: true, Shares: true},
 		{Type: Beat, InFlight: 3, OldestMS: 120, Connections: 7, Requests: 1 << 40},
 		{Type: Overdue, ID: "7", Method: "GET", Path: "/x?\x1b[31m", Remote: "1.2.3.4:5", AgeMS: 5012, Status: 504, Stack: "main.stuck\n\t/x.go:1\n"},
 		{Type: Recovered, ID: "7"},
