@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -198,6 +199,26 @@ func TestReuseportFullStop(t *testing.T) {
 	signalAll(t, workers, syscall.SIGCONT)
 	s.allAnswered(answers)
 	s.ends(0)
+}
+
+// A reload that takes the address away lets in first who waits there, at all sockets.
+func TestReuseportAddressThatIsTakenAway(t *testing.T) {
+	t.Parallel()
+	d := deployGroup(t, 3)
+	d.post("/scale", `{"workers":1}`)
+	worker := pids(d.waitWorkers(1))[1]
+	stop(t, worker)
+	answers := d.queued(60)
+	d.edit(grouped, "")
+	d.hup()
+	d.log.wait(t, "no longer listening", d.exited)
+	kill(t, worker, syscall.SIGCONT)
+	d.allAnswered(answers)
+	d.settled(1)
+	if c, err := net.Dial("tcp", d.address); err == nil {
+		c.Close()
+		t.Error("somebody listens there still")
+	}
 }
 
 // With no worker at all connections wait, at all sockets.

@@ -122,12 +122,16 @@ const lookEvery = time.Millisecond
 // process's descriptor of the socket. When it returns nothing more is accepted.
 //
 // The master and the other workers hold descriptors of their own, and the queue
-// is theirs as well: 250 ms are enough then. But on a full stop, or without a
+// is theirs as well: 250 ms are enough then, also for what waits at the other sockets
+// of a group and is served by nobody. But on a full stop, or without a
 // master, the last close resets every connection in the queue, though its client
 // believes it connected. last, when closed, says so: Shut then takes as long as
 // the server does to accept them. The first of over that is closed ends that at once.
 func (g *Gate) Shut(last <-chan struct{}, over ...<-chan struct{}) {
 	end, share := time.Now().Add(g.queueTime), g.share()
+	if s, ok := g.ln.(*shared); ok {
+		s.farewell()
+	}
 	for g.queued(isClosed(last)) && !isClosed(g.shut) && !slices.ContainsFunc(over, isClosed) {
 		if isClosed(last) && g.taken.Load() >= share || !isClosed(last) && time.Now().After(end) {
 			break

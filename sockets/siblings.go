@@ -108,7 +108,7 @@ func (l *shared) siblingLocked(inode uint64) *sibling {
 func (l *shared) rounds() {
 	look, before := lookSoonest, uint64(0)
 	for l.rest(look/2 + rand.N(look)) {
-		waiting, usual, count := l.visit()
+		waiting, usual, count := l.visit(false)
 		if len(waiting) == 0 {
 			if look = min(2*look, quietRounds*usual); count != before {
 				look, before = usual, count
@@ -137,7 +137,8 @@ func (l *shared) rest(d time.Duration) bool {
 
 // visit returns how many connections wait at which siblings, none for most; how often
 // one of so many workers is to look; and how many connections this one has accepted.
-func (l *shared) visit() (waiting map[*sibling]int, usual time.Duration, count uint64) {
+// Those that it stays with are looked after unless all are asked for.
+func (l *shared) visit(all bool) (waiting map[*sibling]int, usual time.Duration, count uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	usual = min(lookLatest, max(lookSoonest, lookTogether*time.Duration(1+len(l.siblings))))
@@ -147,7 +148,7 @@ func (l *shared) visit() (waiting map[*sibling]int, usual time.Duration, count u
 	polled := make([]unix.PollFd, len(l.siblings))
 	for i, b := range l.siblings {
 		polled[i] = unix.PollFd{Fd: int32(b.fd), Events: unix.POLLIN}
-		if b.foster != nil {
+		if b.foster != nil && !all {
 			polled[i].Fd = -1
 		}
 	}
@@ -240,81 +241,12 @@ func (l *shared) doneLocked(b *sibling) {
 	}
 }
 
-// fosterLocked stays with a socket that nobody else serves.
-func (l *shared) fosterLocked(b *sibling) {
-	fd, err := unix.FcntlInt(uintptr(b.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return // it stays on the rounds
+// farewell is the last round of a worker that leaves. It may be the last that has these
+// sockets: a reload may have taken the address away, and closed them in the master.
+func (l *shared) farewell() {
+	if waiting, _, _ := l.visit(true); len(waiting) > 0 && l.rest(moment) {
+		l.help(waiting)
 	}
-	b.foster = os.NewFile(uintptr(fd), "socket of another worker") // O_NONBLOCK is set, so it goes to the poller
-	go l.fosters(b, b.foster)
-}
-
-// fosters sends Accept as soon as a connection comes, as long as nobody else takes it.
-// It ends when somebody does, or with Close.
-func (l *shared) fosters(b *sibling, f *os.File) {
-	defer l.weaned(b)
-	until := time.Now().Add(fosterTime)
-	for awaitQueue(f) {
-		if time.Now().After(until) {
-			if !l.rest(moment) || !hasQueueFile(f) {
-				return
-			}
-			until = time.Now().Add(fosterTime)
-		}
-		select {
-		case <-l.ended:
-			return
-		case <-l.send(b):
-		}
-		if l.hasFailed(b) && !l.rest(lookSoonest) {
-			return
-		}
-	}
-}
-
-// send returns a channel that is closed when Accept has taken what waits now.
-func (l *shared) send(b *sibling) <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	done := make(chan struct{})
-	if l.closed {
-		close(done)
-		return done
-	}
-	l.sendLocked(b, lengthOf(b.fd))
-	if b.taken == nil {
-		b.taken = done
-	}
-	return b.taken
-}
-
-func (l *shared) hasFailed(b *sibling) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return b.failed
-}
-
-// weaned puts a socket back on the rounds.
-func (l *shared) weaned(b *sibling) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b.foster.Close()
-	b.foster, b.helped = nil, 0
-}
-
-// awaitQueue waits until the socket has a connection; false if f was closed.
-func awaitQueue(f *os.File) bool {
-	raw, err := f.SyscallConn()
-	return err == nil && raw.Read(func(fd uintptr) bool { return hasQueueFD(int(fd)) }) == nil
-}
-
-func hasQueueFile(f *os.File) (queued bool) {
-	raw, err := f.SyscallConn()
-	if err == nil {
-		_ = raw.Control(func(fd uintptr) { queued = hasQueueFD(int(fd)) }) // fails if it is closed
-	}
-	return queued
 }
 
 // gather reports whether something waits that nobody but this process may ever take:
