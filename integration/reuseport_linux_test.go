@@ -268,3 +268,16 @@ func TestReuseportWithAForeignApp(t *testing.T) {
 		t.Error("it was not replaced")
 	}
 }
+
+// Behind the proxy the workers are native: one that is left serves all sockets, for a
+// server that knows nothing of this.
+func TestReuseportBehindTheProxy(t *testing.T) {
+	t.Parallel()
+	s := start(t, "workers = 3\n"+grouped+plain(`ON = "socket"`)).ofGroup()
+	s.waitWorkers(3)
+	s.post("/scale", `{"workers":1}`)
+	s.waitWorkers(1)
+	if by, _ := s.allAnswered(s.queued(60)); len(by) != 1 {
+		t.Errorf("answered by %v", by)
+	}
+}

@@ -9,6 +9,10 @@
 // started, and only the master removes a socket's file: if it still is the one
 // the master made. A socket that somebody listens on is never taken away.
 //
+// A Listener may be a group of several sockets (SO_REUSEPORT), one for each worker: all
+// are the master's, each worker accepts from its own, and is handed the others to help
+// with what nobody takes.
+//
 // On the workers' side a Gate can stop accepting without telling its server, and a
 // Seat shares connections out among the workers: they say on a Board what they hold,
 // in memory that the master made and nobody trusts.

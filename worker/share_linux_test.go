@@ -12,6 +12,18 @@ import (
 // and on a full stop before the worker leaves.
 func TestAWorkerServesTheSocketsOfOthers(t *testing.T) {
 	t.Parallel()
+	for name, leave := range map[string]func(*inside){
+		"full stop":   func(i *inside) { i.drainLast(t) },
+		"master gone": func(i *inside) { i.cut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servesOthers(t, leave)
+		})
+	}
+}
+
+func servesOthers(t *testing.T, leave func(*inside)) {
 	const n = 64 // more than the other commands carry
 	l, err := sockets.Listen(sockets.Address{Network: "tcp", Host: "127.0.0.1", Port: "0"}, sockets.Options{ReusePort: true})
 	check(t, err)
@@ -26,7 +38,7 @@ func TestAWorkerServesTheSocketsOfOthers(t *testing.T) {
 	}
 	clients := queue(t, i.socket, 16)
 	check(t, l.Close()) // as the master does
-	i.drainLast(t)
+	leave(i)
 	for n, c := range clients {
 		if _, err := c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
 			t.Errorf("client %d: %v", n, err)
