@@ -121,12 +121,11 @@ const lookEvery = time.Millisecond
 // Shut lets in what is queued at this moment, then no more, and closes this
 // process's descriptor of the socket. When it returns nothing more is accepted.
 //
-// The master and the other workers hold descriptors of their own, and the queue
-// is theirs as well: 250 ms are enough then, also for what waits at the other sockets
-// of a group and is served by nobody. But on a full stop, or without a
-// master, the last close resets every connection in the queue, though its client
-// believes it connected. last, when closed, says so: Shut then takes as long as
-// the server does to accept them. The first of over that is closed ends that at once.
+// The master and the other workers hold descriptors of their own, and the queue is
+// theirs as well: 250 ms are enough then, also for what waits at the other sockets of
+// a group and is served by nobody. But on a full stop, or without a master, the last
+// close resets every connection in the queue, though its client believes it connected.
+// last, when closed, says so: Shut then takes as long as the server does to accept them. The first of over that is closed ends that at once.
 func (g *Gate) Shut(last <-chan struct{}, over ...<-chan struct{}) {
 	end, share := time.Now().Add(g.queueTime), g.share()
 	if s, ok := g.ln.(*shared); ok {
@@ -150,12 +149,12 @@ func (g *Gate) share() int64 {
 	if !known {
 		return math.MaxInt64
 	}
-	// In this order: a connection that has left the queue already and is not
-	// counted as taken yet is one of a call that is under way.
-	underway := g.accepting.Load()
 	if s, ok := g.ln.(*shared); ok {
 		length += s.waitingElsewhere()
 	}
+	// In this order: a connection that has left the queue already and is not
+	// counted as taken yet is one of a call that is under way.
+	underway := g.accepting.Load()
 	return g.taken.Load() + underway + int64(length)
 }
 

@@ -53,18 +53,6 @@ func sum(list []int) (n int) {
 	return n
 }
 
-// drainOthers empties the queues of all sockets but one.
-func drainOthers(t *testing.T, fds []int, but int) {
-	t.Helper()
-	for i, fd := range fds {
-		for i != but && hasQueueFD(fd) {
-			if c, _, err := unix.Accept(fd); err == nil {
-				unix.Close(c)
-			}
-		}
-	}
-}
-
 func TestAGroupIsSeveralSocketsOfOneAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
