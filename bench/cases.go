@@ -29,6 +29,9 @@ func init() {
 			rates(many(2, 8, 64, 256), false, ours.with(2).name, byWrk("/", true))},
 		{"workers-keep", "Kept connections, more workers", mustHaveWrk,
 			rates(many(2, 8, 64, 256), false, ours.with(2).name, byWrk("/", false))},
+		{"reuseport", "A socket for each worker: one connection for each request", mustHaveWrk,
+			rates([]contender{ours.with(2), ownSocket.with(2), ours.with(16), ownSocket.with(16), ours.with(64), ownSocket.with(64)},
+				false, ours.with(2).name, byWrk("/", true))},
 		{"big", "Responses of 1 MiB, kept connections", mustHaveWrk,
 			rates([]contender{ours, plain, naive, nginx, fasthttp}, false, plain.name, byWrk("/big", false))},
 		{"mixed", "99th percentile of small requests (1000/s, kept) beside 10 ms of computing (60/s, one connection each)", nil,
@@ -56,6 +59,9 @@ func init() {
 		{"idle", "At rest", nil, idle},
 	}
 }
+
+// ownSocket has one for each worker.
+var ownSocket = listening("reuseport", "reuseport = true")
 
 // deferring has what Unicorn does by default.
 var deferring = listening("fugue-http, defer_accept", "defer_accept = true")
