@@ -53,6 +53,12 @@ func (h *handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	defer h.stay()
 	ctx, done := patient(r.Context())
 	defer done()
+	// Without it the server reads the rest of the body, and closes it, when the first
+	// byte of the response comes. The app may have answered before that was read for it:
+	// with its last bytes even one that has read everything, for the transport reads once
+	// more, to see the end. It would break off the connection to the app then, and the
+	// response with it.
+	_ = http.NewResponseController(rw).EnableFullDuplex() // always there in HTTP/1, not needed in HTTP/2
 	from := &source{}
 	out := r.WithContext(context.WithValue(ctx, sourceKey{}, from))
 	if r.Body != nil && r.Body != http.NoBody {

@@ -160,6 +160,39 @@ func TestAppThatBreaksOffIsCut(t *testing.T) {
 }
 
 // A client that breaks its body off is to blame itself.
+// An app may answer before it has read the request, and go on reading: neither the
+// answer nor the body is broken off.
+func TestAppThatAnswersBeforeItHasTheBody(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		_ = rc.EnableFullDuplex()
+		fmt.Fprint(w, "before ")
+		_ = rc.Flush()
+		_, _ = io.Copy(w, r.Body)
+	}), 0)
+	c, err := net.Dial("tcp", f.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 5\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, len("before "))
+	if _, err := io.ReadFull(resp.Body, first); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, "after")
+	rest, err := io.ReadAll(resp.Body)
+	if err != nil || string(first)+string(rest) != "before after" {
+		t.Errorf("%q, %v", string(first)+string(rest), err)
+	}
+}
+
 func TestBrokenBodyIsABadRequest(t *testing.T) {
 	t.Parallel()
 	f := newFront(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }), 0)
