@@ -16,9 +16,9 @@ const (
 	// atOnce is how soon the next request of a connection comes that was there
 	// already when the last was answered: its goroutine has not waited for it.
 	atOnce = 10 * time.Microsecond
-	// longRound is how long a round of all others takes at most if none of them
-	// computes for long. After a longer one nobody passes for restRounds times as long:
-	// beside a goroutine that computes, each round costs up to 10 ms and more.
+	// longRound is how long a round of all others takes at most, in processor time, if
+	// none of them computes for long. After a longer one nobody passes for restRounds
+	// times as long: beside a goroutine that computes, each round costs 10 ms and more.
 	longRound  = 5 * time.Millisecond
 	restRounds = 10
 	// remake is the time until a pipe is asked for again that was not to be had.
@@ -85,7 +85,7 @@ func (s *turnstile) pass() {
 	}
 	s.round = make(chan struct{})
 	s.mu.Unlock()
-	defer s.end(now)
+	defer s.end(now, processTime())
 	if s.pipe == nil {
 		s.pipe = newWakePipe()
 	}
@@ -98,18 +98,30 @@ func (s *turnstile) pass() {
 	runtime.Gosched()
 }
 
-func (s *turnstile) end(began time.Time) {
+// end of a round. A process that waits for a processor does not compute: what counts
+// is the lesser of the time that has passed and what the process has used of it.
+func (s *turnstile) end(began time.Time, used time.Duration) {
 	now := time.Now()
+	took := min(now.Sub(began), processTime()-used)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.round)
 	s.round = nil
-	if took := now.Sub(began); took > longRound {
+	if took > longRound {
 		s.open = now.Add(restRounds * took)
 	}
 	if s.pipe == nil { // none is to be had, so a pass is a yield
 		s.open = now.Add(remake)
 	}
+}
+
+// processTime is the processor time that this process has used, all threads together.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // wakePipe is a pipe to oneself.

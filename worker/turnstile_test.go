@@ -63,7 +63,7 @@ func TestARoundIsShared(t *testing.T) {
 		t.Fatal("one has not waited for the end of the round")
 	default:
 	}
-	s.end(time.Now())
+	s.end(time.Now(), processTime())
 	for range n {
 		<-passed
 	}
@@ -78,7 +78,12 @@ func TestNobodyPassesAfterALongRound(t *testing.T) {
 	t.Parallel()
 	s := &turnstile{round: make(chan struct{}), pipe: newWakePipe()}
 	defer s.pipe.close()
-	s.end(time.Now().Add(-longRound - time.Millisecond))
+	s.end(time.Now().Add(-time.Hour), processTime())
+	if !s.open.IsZero() {
+		t.Fatal("a process that had no processor has not computed")
+	}
+	s.round = make(chan struct{})
+	s.end(time.Now().Add(-longRound-time.Millisecond), processTime()-2*longRound)
 	if left := time.Until(s.open); left < restRounds*longRound/2 {
 		t.Errorf("it is open again in %s", left)
 	}
