@@ -13,9 +13,11 @@ const (
 	// longRun how many, before the others have their turn.
 	longTurn = 100 * time.Microsecond
 	longRun  = 8
-	// atOnce is how soon the next request of a connection comes that was there
-	// already when the last was answered: its goroutine has not waited for it.
-	atOnce = 10 * time.Microsecond
+	// atOnce is how soon the next request of a connection has been read that was there
+	// already when the last was answered: its goroutine has not waited for it. Of one
+	// that has waited for so short a time nothing worse is to be feared than a pass too
+	// many.
+	atOnce = 50 * time.Microsecond
 	// longRound is how long a round of all others takes at most, in processor time, if
 	// none of them computes for long. After a longer one nobody passes for restRounds
 	// times as long: beside a goroutine that computes, each round costs 10 ms and more.
@@ -38,7 +40,7 @@ type turn struct {
 	requests int       // since began
 }
 
-// request is called when the first byte of a request is there.
+// request is called when a request has been read.
 func (t *turn) request(now time.Time) {
 	if now.Sub(t.rested) > atOnce {
 		t.began, t.requests = now, 0

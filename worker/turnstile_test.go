@@ -22,7 +22,7 @@ func TestTurn(t *testing.T) {
 	}{
 		{"one after the other", 2 * us, 18 * us, 80, 10},
 		{"very short ones", 2 * us, 3 * us, 84, 4}, // each 21st ends beyond 100 us
-		{"a client that is not at once back", 11 * us, 18 * us, 80, 0},
+		{"a client that is not at once back", 51 * us, 18 * us, 80, 0},
 		{"long requests, one after the other", 2 * us, time.Millisecond, 80, 10},
 		{"long requests after a pause", time.Second, time.Millisecond, 80, 0},
 	} {
