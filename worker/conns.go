@@ -18,7 +18,7 @@ type conns struct {
 	seat  *sockets.Seat // counts them as well
 	empty chan struct{} // has one element when the last connection has left
 
-	turnstile turnstile
+	turnstile *turnstile
 
 	mu       sync.Mutex // guards all below
 	open     map[net.Conn]*conn
@@ -34,17 +34,17 @@ type conn struct {
 	closing bool            // closed by us; its StateClosed is on the way
 	watched context.Context // names it to the watch
 	guest   sockets.Guest   // counts it for the other workers
-	turn    turn
 }
 
 type connKey struct{} // of a request's context, names its *conn
 
 func newConns(seat *sockets.Seat) *conns {
 	return &conns{
-		seat:     seat,
-		empty:    make(chan struct{}, 1),
-		open:     make(map[net.Conn]*conn),
-		hijacked: make(map[net.Conn]*conn),
+		seat:      seat,
+		empty:     make(chan struct{}, 1),
+		turnstile: newTurnstile(),
+		open:      make(map[net.Conn]*conn),
+		hijacked:  make(map[net.Conn]*conn),
 	}
 }
 
@@ -60,12 +60,12 @@ func (t *conns) watch(srv *http.Server) {
 		return ctx
 	}
 	srv.ConnState = func(nc net.Conn, state http.ConnState) {
-		over := t.changeState(nc, state)
+		t.changeState(nc, state)
 		if stateHook != nil {
 			stateHook(nc, state)
 		}
-		if over {
-			t.turnstile.pass()
+		if state == http.StateIdle {
+			t.turnstile.answered()
 		}
 	}
 }
@@ -80,21 +80,18 @@ func (t *conns) add(nc net.Conn, watched context.Context) *conn {
 	return c
 }
 
-// changeState says that the connection's turn is over, see turn.
-func (t *conns) changeState(nc net.Conn, state http.ConnState) (over bool) {
+func (t *conns) changeState(nc net.Conn, state http.ConnState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.open[nc]
 	if c == nil {
-		return false
+		return
 	}
 	switch state {
 	case http.StateActive:
 		c.resting = false
-		c.turn.request(time.Now())
 	case http.StateIdle:
 		c.resting, c.since = true, time.Now()
-		over = c.turn.answered(c.since)
 		c.guest.Rest()
 	case http.StateHijacked:
 		t.hijacked[nc] = c
@@ -107,7 +104,6 @@ func (t *conns) changeState(nc net.Conn, state http.ConnState) (over bool) {
 	if len(t.open)+len(t.hijacked) == 0 {
 		t.tellEmpty()
 	}
-	return over
 }
 
 // tellEmpty wakes a drain. One element says it all, so it never waits.

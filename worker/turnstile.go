@@ -4,90 +4,87 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 const (
-	// longTurn is how long a connection may carry one request after the other, and
-	// longRun how many, before the others have their turn.
-	longTurn = 100 * time.Microsecond
-	longRun  = 8
-	// atOnce is how soon the next request of a connection has been read that was there
-	// already when the last was answered: its goroutine has not waited for it. Of one
-	// that has waited for so short a time nothing worse is to be feared than a pass too
-	// many.
-	atOnce = 50 * time.Microsecond
-	// longRound is how long a round of all others takes at most, in processor time, if
-	// none of them computes for long. After a longer one nobody passes for restRounds
-	// times as long: beside a goroutine that computes, each round costs 10 ms and more.
+	// betweenRounds is the least time between two rounds. A process that has answered
+	// fewer than manyAnswers since the last one, or took longer than seldom for them,
+	// needs none.
+	betweenRounds = time.Millisecond
+	manyAnswers   = 8
+	seldom        = 10 * time.Millisecond
+	// longRound is how long a round takes at most, in processor time, if nobody computes
+	// for long. After a longer one there is none for restRounds times as long: beside a
+	// goroutine that computes, each round costs 10 ms and more.
 	longRound  = 5 * time.Millisecond
 	restRounds = 10
 	// remake is the time until a pipe is asked for again that was not to be had.
 	remake = time.Second
 )
 
-// turn tells a connection that keeps its thread to itself. Go asks the kernel whose
-// bytes have arrived when no goroutine can run, and otherwise every 10 ms (sysmon). A
-// client that is fast enough always has the next request ready, so that its
-// goroutine never waits for it; with one thread, the other connections are served
-// every 10 ms then, or for as many times 10 ms as there are such clients.
+// turnstile has busy connections give way to those whose requests have arrived.
 //
-// The zero value is that of a new connection.
-type turn struct {
-	began    time.Time
-	rested   time.Time // when its last request was answered
-	requests int       // since began
+// Go asks the kernel whose bytes have arrived when no goroutine can run, and otherwise
+// every 10 ms (sysmon). A client that is fast enough has its next request there before
+// that. And the thread that has asked, and knows of 30 connections by now, may lose its
+// processor to another one of the same process, which goes on with a single
+// connection; the kernel prefers who runs briefly and often. Either way one connection
+// is served for 10 to 100 ms, and the others wait.
+//
+// So every now and then there is a round: each connection that has answered a request
+// waits, until nobody is left who could run and the runtime asks the kernel. It
+// tells of all that is ready, and of a pipe on which the first of them waits.
+type turnstile struct {
+	base    time.Time
+	answers atomic.Int64                  // since the last look
+	looked  atomic.Int64                  // when it was looked last whether there is to be a round, since base
+	round   atomic.Pointer[chan struct{}] // closed at the end of the round that is under way; nil if none is
+
+	mu   sync.Mutex    // guards all below
+	open time.Duration // since base; until then there is no round
+	pipe *wakePipe     // nil if there is none yet
 }
 
-// request is called when a request has been read.
-func (t *turn) request(now time.Time) {
-	if now.Sub(t.rested) > atOnce {
-		t.began, t.requests = now, 0
+func newTurnstile() *turnstile { return &turnstile{base: time.Now()} }
+
+// answered is called by each connection that has answered a request, and returns when it
+// may go on: at once, or when those who were ready can run before it.
+func (s *turnstile) answered() {
+	if round := s.round.Load(); round != nil {
+		<-*round
+	} else if s.answers.Add(1) >= manyAnswers && s.due(time.Since(s.base)) {
+		s.pass()
 	}
 }
 
-// answered is called when a request is answered, and says that it is the others'
-// turn.
-func (t *turn) answered(now time.Time) (over bool) {
-	t.rested = now
-	if t.requests++; t.requests < longRun || now.Sub(t.began) <= longTurn {
+// due says that the caller is to make a round.
+func (s *turnstile) due(now time.Duration) bool {
+	last := s.looked.Load()
+	passed := now - time.Duration(last)
+	if passed < betweenRounds || !s.looked.CompareAndSwap(last, int64(now)) {
 		return false
 	}
-	t.began, t.requests = now, 0
-	return true
+	s.answers.Store(0)
+	return passed < seldom
 }
 
-// turnstile lets the goroutines run whose bytes have arrived by now. It does that by
-// a pipe of its own: who waits for that has the runtime ask the kernel, which tells
-// of all that is ready. Those who come while one waits already share its round.
-//
-// Its zero value is ready to use; the pipe is made when the first one passes, and
-// stays open.
-type turnstile struct {
-	mu    sync.Mutex    // guards all below
-	round chan struct{} // closed at the end of the round that is under way; nil if none is
-	open  time.Time     // until then nobody passes
-	pipe  *wakePipe     // nil if there is none yet; used by who began the round alone
-}
-
-// pass returns when those that were ready when it was called can run before this
-// goroutine does; at once if rounds take too long.
 func (s *turnstile) pass() {
-	now := time.Now()
 	s.mu.Lock()
-	if now.Before(s.open) {
-		s.mu.Unlock()
-		return
+	defer s.mu.Unlock()
+	if time.Since(s.base) >= s.open {
+		s.passLocked()
 	}
-	if round := s.round; round != nil {
-		s.mu.Unlock()
-		<-round
-		return
-	}
-	s.round = make(chan struct{})
-	s.mu.Unlock()
-	defer s.end(now, processTime())
+}
+
+// passLocked makes a round.
+func (s *turnstile) passLocked() {
+	round := make(chan struct{})
+	s.round.Store(&round)
+	began := time.Since(s.base)
+	defer s.endLocked(round, began, processTime())
 	if s.pipe == nil {
 		s.pipe = newWakePipe()
 	}
@@ -100,21 +97,19 @@ func (s *turnstile) pass() {
 	runtime.Gosched()
 }
 
-// end of a round. A process that waits for a processor does not compute: what counts
-// is the lesser of the time that has passed and what the process has used of it.
-func (s *turnstile) end(began time.Time, used time.Duration) {
-	now := time.Now()
-	took := min(now.Sub(began), processTime()-used)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.round)
-	s.round = nil
-	if took > longRound {
-		s.open = now.Add(restRounds * took)
+// endLocked ends a round. A process that waits for a processor does not compute: what
+// counts is the lesser of the time that has passed and what the process has used of it.
+func (s *turnstile) endLocked(round chan struct{}, began, used time.Duration) {
+	now, total := time.Since(s.base), processTime()
+	s.round.Store(nil)
+	close(round)
+	if took := min(now-began, total-used); took > longRound {
+		s.open = now + restRounds*took
 	}
-	if s.pipe == nil { // none is to be had, so a pass is a yield
-		s.open = now.Add(remake)
+	if s.pipe == nil { // none is to be had, so a round is a yield
+		s.open = now + remake
 	}
+	s.looked.Store(int64(now))
 }
 
 // processTime is the processor time that this process has used, all threads together.

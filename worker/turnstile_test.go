@@ -11,59 +11,57 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestTurn(t *testing.T) {
+func TestRoundsAreDue(t *testing.T) {
 	t.Parallel()
-	const us = time.Microsecond
+	s, now := newTurnstile(), time.Minute
+	s.looked.Store(int64(now))
 	for _, c := range []struct {
-		name          string
-		pause, handle time.Duration // before each request, and for it
-		requests      int
-		over          int // how often its turn is over
+		name    string
+		pause   time.Duration // between answers
+		answers int
+		rounds  int
 	}{
-		{"one after the other", 2 * us, 18 * us, 80, 10},
-		{"very short ones", 2 * us, 3 * us, 84, 4}, // each 21st ends beyond 100 us
-		{"a client that is not at once back", 51 * us, 18 * us, 80, 0},
-		{"long requests, one after the other", 2 * us, time.Millisecond, 80, 10},
-		{"long requests after a pause", time.Second, time.Millisecond, 80, 0},
+		{"busy", 100 * time.Microsecond, 100, 10},
+		{"busier", 10 * time.Microsecond, 1000, 10},
+		{"some answers a millisecond", 500 * time.Microsecond, 80, 10},
+		{"few", 2 * time.Millisecond, 80, 0},
+		{"one now and then", time.Second, 80, 0},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			now, over := time.Now(), 0
-			var tr turn
-			for range c.requests {
-				now = now.Add(c.pause)
-				tr.request(now)
-				now = now.Add(c.handle)
-				if tr.answered(now) {
-					over++
-				}
+		s.answers.Store(0)
+		s.looked.Store(int64(now))
+		rounds := 0
+		for range c.answers {
+			now += c.pause
+			if s.answers.Add(1) >= manyAnswers && s.due(now) {
+				rounds++
 			}
-			if over != c.over {
-				t.Errorf("its turn was over %d times, not %d", over, c.over)
-			}
-		})
+		}
+		if rounds != c.rounds {
+			t.Errorf("%s: %d rounds, not %d", c.name, rounds, c.rounds)
+		}
 	}
 }
 
-// Those who come while one waits go with it, and do not wait one after the other.
+// Who answers a request during a round waits for its end.
 func TestARoundIsShared(t *testing.T) {
 	t.Parallel()
 	round := make(chan struct{})
-	s := &turnstile{round: round}
+	s := newTurnstile()
+	s.round.Store(&round)
 	const n = 10
 	passed := make(chan struct{}, n)
 	for range n {
 		go func() {
-			s.pass()
+			s.answered()
 			passed <- struct{}{}
 		}()
 	}
 	select {
 	case <-passed:
 		t.Fatal("one has not waited for the end of the round")
-	default:
+	case <-time.After(20 * time.Millisecond): // one that fails to wait needs some time to do so
 	}
-	s.end(time.Now(), processTime())
+	s.endLocked(round, 0, processTime())
 	for range n {
 		<-passed
 	}
@@ -72,26 +70,27 @@ func TestARoundIsShared(t *testing.T) {
 	}
 }
 
-// Where rounds take long, because somebody computes, connections keep their thread as
-// without a turnstile.
-func TestNobodyPassesAfterALongRound(t *testing.T) {
+// Where rounds take long, because somebody computes, there are few, and connections keep
+// their thread as without a turnstile.
+func TestNoRoundAfterALongOne(t *testing.T) {
 	t.Parallel()
-	s := &turnstile{round: make(chan struct{}), pipe: newWakePipe()}
+	s := newTurnstile()
+	s.base = s.base.Add(-time.Hour)
+	s.pipe = newWakePipe()
 	defer s.pipe.close()
-	s.end(time.Now().Add(-time.Hour), processTime())
-	if !s.open.IsZero() {
+	s.endLocked(make(chan struct{}), 0, processTime())
+	if s.open != 0 {
 		t.Fatal("a process that had no processor has not computed")
 	}
-	s.round = make(chan struct{})
-	s.end(time.Now().Add(-longRound-time.Millisecond), processTime()-2*longRound)
-	if left := time.Until(s.open); left < restRounds*longRound/2 {
-		t.Errorf("it is open again in %s", left)
+	s.endLocked(make(chan struct{}), 0, processTime()-2*longRound)
+	if left := s.open - time.Since(s.base); left < restRounds*longRound {
+		t.Errorf("there may be one in %s", left)
 	}
-	s.open = time.Now().Add(time.Hour)
-	s.pipe.close() // it would fail
+	s.open = 24 * time.Hour
+	s.pipe.close() // a round would fail
 	s.pass()
 	if s.pipe == nil {
-		t.Error("one has passed")
+		t.Error("there was one")
 	}
 }
 
@@ -107,10 +106,11 @@ func TestTurnstileWithoutAPoller(t *testing.T) {
 	if p.raw, err = p.read.SyscallConn(); err != nil {
 		t.Fatal(err)
 	}
-	s := &turnstile{pipe: p}
-	s.pass()
-	if s.pipe != nil || time.Until(s.open) < remake/2 {
-		t.Errorf("it has kept the pipe; open in %s", time.Until(s.open))
+	s := newTurnstile()
+	s.pipe = p
+	s.passLocked()
+	if s.pipe != nil || s.open < remake/2 {
+		t.Errorf("it has kept the pipe; there may be a round in %s", s.open)
 	}
 }
 
@@ -140,7 +140,7 @@ func turnsHelper() int {
 		}
 	}()
 	const rounds = 100
-	passed := count(fds[1], &served, rounds, new(turnstile).pass)
+	passed := count(fds[1], &served, rounds, newTurnstile().passLocked)
 	yielded := count(fds[1], &served, rounds, runtime.Gosched)
 	fmt.Fprintf(os.Stderr, "of %d: %d by the turnstile, %d by a yield\n", rounds, passed, yielded)
 	if passed < rounds*9/10 || yielded > rounds/2 { // the runtime's own looks come in between, every 10 ms
