@@ -1,14 +1,12 @@
 package main
 
-import "time"
-
 // balance asks whether kept connections are spread, opened at once and one by one.
 func balance(l *lab, r *report) error {
 	list := []contender{ours.with(4), naive.with(4)}
 	r.unit = "x"
 	return l.takeTurns(r, list, false, func(s *server) error {
 		for _, way := range []struct{ name, stagger string }{{"at once", "1us"}, {"20 ms apart", "20ms"}} {
-			v, err := l.load(s, time.Second, "-stagger", way.stagger)
+			v, err := l.load(s, l.turn, "-stagger", way.stagger)
 			if err != nil {
 				return err
 			}
