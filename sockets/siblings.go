@@ -193,12 +193,13 @@ func (l *shared) help(waiting map[*sibling]int) {
 	}
 }
 
-// sendLocked has Accept take n connections from a sibling.
+// sendLocked has Accept take n connections from a sibling, or as many as it was sent for
+// before if these are more: that was another's count, and may be the last one.
 func (l *shared) sendLocked(b *sibling, n int) {
 	if b.take == 0 {
 		l.errands++
 	}
-	b.take, b.failed = n, false
+	b.take, b.failed = max(b.take, n), false
 	l.wakeLocked()
 }
 

@@ -216,6 +216,22 @@ func TestADrainServesWhatNobodyElseDoes(t *testing.T) {
 	}
 }
 
+// Who counts less, or has counted earlier, takes nothing back of what Accept was sent
+// for.
+func TestAnErrandGrows(t *testing.T) {
+	t.Parallel()
+	l := group(t, "127.0.0.1:0", 2)
+	n := newNeighbour(t, l, 0)
+	n.ln.mu.Lock()
+	defer n.ln.mu.Unlock()
+	b := n.ln.siblings[0]
+	for i, c := range []struct{ send, take int }{{6, 6}, {5, 6}, {7, 7}} {
+		if n.ln.sendLocked(b, c.send); b.take != c.take || n.ln.errands != 1 {
+			t.Errorf("%d: sent for %d, takes %d in %d errands", i, c.send, b.take, n.ln.errands)
+		}
+	}
+}
+
 func TestADrainDoesNotWaitForABusyServer(t *testing.T) {
 	t.Parallel()
 	l := group(t, "127.0.0.1:0", 2)
