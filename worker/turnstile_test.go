@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,24 +123,28 @@ func TestTurnstile(t *testing.T) {
 // for bytes. These are there before it passes the turnstile.
 func turnsHelper() int {
 	runtime.GOMAXPROCS(1)
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		err = unix.SetNonblock(fds[0], true) // for the poller
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	var served atomic.Int32
+	served := make(chan struct{}, 1)
 	go func() {
 		f, b := os.NewFile(uintptr(fds[0]), "client"), make([]byte, 1)
 		for {
+			served <- struct{}{} // and at the first time that it is about to begin
 			if _, err := f.Read(b); err != nil {
 				return
 			}
-			served.Add(1)
 		}
 	}()
+	<-served
 	const rounds = 100
-	passed := count(fds[1], &served, rounds, newTurnstile().passLocked)
-	yielded := count(fds[1], &served, rounds, runtime.Gosched)
+	passed := count(fds[1], served, rounds, newTurnstile().passLocked)
+	yielded := count(fds[1], served, rounds, runtime.Gosched)
 	fmt.Fprintf(os.Stderr, "of %d: %d by the turnstile, %d by a yield\n", rounds, passed, yielded)
 	if passed < rounds*9/10 || yielded > rounds/2 { // the runtime's own looks come in between, every 10 ms
 		return 1
@@ -150,21 +153,17 @@ func turnsHelper() int {
 }
 
 // count says how often in so many rounds the goroutine has read its byte when let
-// returns.
-func count(fd int, served *atomic.Int32, rounds int, let func()) (n int) {
+// returns. With one thread it has gone on to wait for the next one whenever this
+// goroutine runs again.
+func count(fd int, served <-chan struct{}, rounds int, let func()) (n int) {
 	for range rounds {
-		for before := served.Load(); ; {
-			time.Sleep(time.Millisecond) // lets it wait
-			if served.Load() == before {
-				break
-			}
-			before = served.Load()
-		}
-		before := served.Load()
 		_, _ = unix.Write(fd, []byte{0})
 		let()
-		if served.Load() > before {
+		select {
+		case <-served:
 			n++
+		default:
+			<-served
 		}
 	}
 	return n

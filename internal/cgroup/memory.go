@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,7 +28,7 @@ func Memory(root fs.FS) int64 {
 		case hierarchy == "0" && controllers == "":
 			least = min(least, along(root, "sys/fs/cgroup", group, "memory.max"))
 			least = min(least, along(root, "sys/fs/cgroup/unified", group, "memory.max"))
-		case has(controllers, "memory"):
+		case slices.Contains(strings.Split(controllers, ","), "memory"):
 			least = min(least, along(root, "sys/fs/cgroup/memory", group, "memory.limit_in_bytes"))
 		}
 	}
@@ -40,15 +41,6 @@ func Memory(root fs.FS) int64 {
 // unlimited is far below what the first version calls no limit: the largest number
 // of pages that fits.
 const unlimited = 1 << 60
-
-func has(controllers, name string) bool {
-	for c := range strings.SplitSeq(controllers, ",") {
-		if c == name {
-			return true
-		}
-	}
-	return false
-}
 
 // along is the least limit from a group up to the mount point.
 func along(root fs.FS, mount, group, file string) int64 {
